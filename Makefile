@@ -1,0 +1,97 @@
+# The verbs of Slipway; `make help` prints them. Every target works without a terminal and asks nothing with YES=1.
+#   PROJECT=.     any folder with deploy.toml, training/ and inference/
+#   CLOUD=aws     the cloud to speak to
+#   LIVE=1        the real cloud; without it, the local one, which starts by itself
+
+PROJECT ?= .
+CLOUD ?= aws
+PYTHON ?= python3
+export PROJECT CLOUD BODY CONTENT_TYPE ACCEPT TO SINCE
+
+PY := .venv/bin/python
+PIP := .venv/bin/pip --disable-pip-version-check
+parts := inference/serving deploy infra/local
+yours := $(wildcard $(PROJECT)/training/requirements.txt $(PROJECT)/inference/requirements.txt)
+needs := $(parts:%=%/requirements.txt) $(yours)
+ready := .venv/ready$(subst /,-,$(abspath $(PROJECT)))
+
+flag = $(if $(filter 1,$($(1))),$(2))
+given = $(if $($(1)),$(2) "$$$(1)")
+options = --project "$$PROJECT" --cloud "$$CLOUD" $(call flag,YES,--yes) $(call flag,LIVE,--live)
+# Local is an address: the same verb, pointed at the local cloud by its environment.
+address = $(if $(filter 1,$(LIVE)),,exports=$$($(PY) -m infra.local env --project "$$PROJECT") && eval "$$exports" &&)
+verb = @$(address) $(PY) -m deploy $@ $(options)
+
+.PHONY: help deploy-endpoint plan invoke train status logs rollback destroy env local-up local-down test lint bench
+.DEFAULT_GOAL := help
+
+help: ## print this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {gsub(/\$$\$$/, "$$"); printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo; sed -n '2,4s/^#  / /p' $(firstword $(MAKEFILE_LIST))
+
+deploy-endpoint: $(ready) ## train if there is no model, package, deploy, prove it with the samples
+	$(verb)
+
+plan: $(ready) ## show what deploy-endpoint would change
+	$(verb)
+
+invoke: $(ready) ## send the samples, or BODY=file CONTENT_TYPE=text/csv ACCEPT=application/json
+	$(verb) $(call given,BODY,--body) $(call given,CONTENT_TYPE,--content-type) $(call given,ACCEPT,--accept)
+
+train: $(ready) ## train the model anew
+	$(verb)
+
+status: $(ready) ## show the endpoint, the version it serves and the versions kept
+	$(verb)
+
+logs: $(ready) ## print the container's log; FOLLOW=1 goes on, SINCE=10m starts there
+	$(verb) $(call flag,FOLLOW,--follow) $(call given,SINCE,--since)
+
+rollback: $(ready) ## serve the version before, or TO=<version>
+	$(verb) $(call given,TO,--to)
+
+destroy: $(ready) ## remove all that was deployed and prove it; YES=1 asks nothing
+	$(verb)
+
+env: $(ready) ## print what points an SDK at the local cloud: eval "$$(make -s env)"
+	@$(PY) -m infra.local env --project "$$PROJECT"
+
+local-up: $(ready) ## start the local cloud
+	@$(PY) -m infra.local up --project "$$PROJECT"
+
+local-down: $(ready) ## stop the local cloud with all its children
+	@$(PY) -m infra.local down
+
+test: .venv/ready-tests ## run every test, offline
+	@$(PY) -m pytest
+
+lint: .venv/ready-tests ## check format, rules, types, and who imports whom
+	@$(PY) -m ruff format --check .
+	@$(PY) -m ruff check .
+	@$(PY) -m mypy
+	@$(PY) -m pytest -q tests/test_layers.py tests/test_vocabulary.py
+
+bench: .venv/ready-tests ## measure what bench/README.md promises
+	@$(PY) -m bench
+
+# The environment. Whatever is said here goes to stderr, so that `make -s env` prints export lines alone.
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "slipway: $(PYTHON) is too old: Python 3.11 or newer is needed; name one with PYTHON=…" >&2; exit 1; }
+	@echo "slipway: making .venv" >&2
+	@$(PYTHON) -m venv .venv >&2 || { echo "slipway: no .venv: on Debian, apt-get install python3-venv" >&2; rm -rf .venv; exit 1; }
+
+# torch first and by its exact version: any other request pulls gigabytes of CUDA.
+.venv/ready-torch: constraints.txt | .venv/bin/python
+	@echo "slipway: installing torch, once (about 200 MB: most of the first run's time)" >&2
+	@$(PIP) install --quiet -c constraints.txt torch==2.13.0 >&2
+	@touch $@
+
+$(ready): $(needs) | .venv/ready-torch
+	@echo "slipway: installing what training, serving and the local cloud need, once" >&2
+	@$(PIP) install --quiet -c constraints.txt $(addprefix -r ,$(needs)) >&2
+	@touch $@
+
+.venv/ready-tests: tests/requirements.txt $(ready)
+	@echo "slipway: installing what the tests need, once" >&2
+	@$(PIP) install --quiet -c constraints.txt -r tests/requirements.txt >&2
+	@touch $@
