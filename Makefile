@@ -10,6 +10,7 @@ export PROJECT CLOUD BODY CONTENT_TYPE ACCEPT TO SINCE
 
 PY := .venv/bin/python
 PIP := .venv/bin/pip --disable-pip-version-check
+unless-watched := $(shell test -t 2 || echo --quiet)
 parts := inference/serving deploy infra/local
 yours := $(wildcard $(PROJECT)/training/requirements.txt $(PROJECT)/inference/requirements.txt)
 needs := $(parts:%=%/requirements.txt) $(yours)
@@ -83,7 +84,7 @@ bench: .venv/ready-tests ## measure what bench/README.md promises
 # torch first and by its exact version: any other request pulls gigabytes of CUDA.
 .venv/ready-torch: constraints.txt | .venv/bin/python
 	@echo "slipway: installing torch, once (about 200 MB: most of the first run's time)" >&2
-	@$(PIP) install --quiet -c constraints.txt torch==2.13.0 >&2
+	@$(PIP) install $(unless-watched) -c constraints.txt torch==2.13.0 >&2
 	@touch $@
 
 $(ready): $(needs) | .venv/ready-torch
