@@ -1,0 +1,1 @@
+"""What must exist before a deployment, in the real clouds and in the local one."""

@@ -33,14 +33,15 @@ class Credential:
 
 
 def credential_of(authorization: str) -> Credential | None:
-    """The credential scope in an Authorization header (or an X-Amz-Credential value with its name before it)."""
+    """The credential scope in an Authorization header."""
     match = _CREDENTIAL.search(authorization)
     return Credential(*match.groups()) if match else None
 
 
 class Cloud(Protocol):
-    """The account as a service sees it. Every method may be called from any thread, and blocks: in a coroutine
-    call it with `asyncio.to_thread`.
+    """The account as a service sees it.
+
+    Every method may be called from any thread, and blocks: in a coroutine call it with `asyncio.to_thread`.
     """
 
     settings: Settings
@@ -71,10 +72,6 @@ class Cloud(Protocol):
         """Whether the role is there and lets that service (`sagemaker.amazonaws.com`) assume it."""
         ...
 
-    def client(self, service: str, region: str) -> Any:
-        """A boto3 client to this local cloud, made once for each service and region."""
-        ...
-
 
 Operation = Callable[[Caller, dict[str, Any]], dict[str, Any]]
 
@@ -87,8 +84,10 @@ class Service(Protocol):
 
     @property
     def operations(self) -> Mapping[str, Operation]:
-        """Control-plane operations by name (`CreateEndpoint`): called in a worker thread with the caller and the
-        request's JSON, they return the answer's JSON or raise AwsError. Several run at once.
+        """Control-plane operations by name (`CreateEndpoint`).
+
+        Called in a worker thread with the caller and the request's JSON, they return the answer's JSON or
+        raise AwsError. Several run at once.
         """
         ...
 

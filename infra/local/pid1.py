@@ -1,10 +1,12 @@
 """What an init is in a container, as a program of its own: `python -I -S pid1.py COMMAND [ARG…]`.
 
 It starts the command, takes in its orphans, and exits as the command does, after which nothing of the tree is
-left. Standard input is the line to the local cloud: "T" passes SIGTERM to the command, "K" ends the whole tree,
-and the end of file, which is the local cloud's own end, does one and then the other.
-Nothing but a few built-in modules is imported: it starts for every container.
+left. Standard input is the line to the local cloud: "T" passes SIGTERM to the command, "K" ends the whole
+tree, and the end of file, which is the local cloud's own end, does one and then the other.
 """
+
+# It starts for every container, so it imports neither pathlib nor contextlib:
+# ruff: noqa: PTH112, PTH123, PTH208, SIM105
 
 from __future__ import annotations
 
@@ -38,8 +40,9 @@ def start(argv: list[str]) -> int:
         if os.getppid() != parent:
             os._exit(1)  # it died before the line above could notice
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-        os.execvp(argv[0], argv)
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):  # which Python ignores
+            signal.signal(number, signal.SIG_DFL)
+        os.execvp(argv[0], argv)  # noqa: S606 - an argument list, and no shell is wanted
     except OSError as error:
         os.write(2, f"cannot run {argv[0]}: {error.strerror}\n".encode())
     os._exit(127)

@@ -1,4 +1,4 @@
-"""A container's command as a process: its output by the line, its end waited for, its whole tree ended with it.
+"""A container's command as a process: its output by the line, its end, and the end of its whole tree.
 
 Between the local cloud and the command sits `pid1.py`, as an init does in a container: when the local cloud
 dies, however it dies, the pipe to it closes and the command and all its descendants are ended.
@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 PID1 = Path(__file__).with_name("pid1.py")
 LINE_BYTES = 200_000  # a CloudWatch event holds 256 KB; a longer line is cut into several
@@ -24,7 +24,10 @@ _DRAIN_S = 5.0  # for what is left in the pipe once every writer is dead
 
 @dataclass(frozen=True)
 class Command:
-    """What to run. `env` is the whole environment, `name` is for messages."""
+    """What to run.
+
+    `env` is the whole environment, though Python adds LC_CTYPE where it names no locale.
+    """
 
     argv: tuple[str, ...]
     env: Mapping[str, str]
@@ -88,8 +91,8 @@ class Process:
 def start(command: Command, on_line: Callable[[str], None]) -> Process:
     """Starts the command, standard input empty, and gives each line of its output to `on_line`.
 
-    `on_line` is called in one thread, in order, without the newline; bytes that are not UTF-8 become U+FFFD. A
-    command that cannot be run says so in its output and exits 127.
+    `on_line` is called in one thread, in order, without the newline; bytes that are not UTF-8 become U+FFFD.
+    A command that cannot be run says so in its output and exits 127.
     """
     popen = subprocess.Popen(
         [sys.executable, "-I", "-S", str(PID1), *command.argv],
@@ -101,7 +104,9 @@ def start(command: Command, on_line: Callable[[str], None]) -> Process:
         bufsize=0,
         start_new_session=True,  # Ctrl-C in the terminal is not for containers
     )
-    pump = threading.Thread(target=_pump, args=(popen, on_line), name=f"output of {command.name}", daemon=True)
+    pump = threading.Thread(
+        target=_pump, args=(popen, on_line), name=f"output of {command.name}", daemon=True
+    )
     pump.start()
     return Process(popen, pump)
 
@@ -121,7 +126,7 @@ def _pump(popen: subprocess.Popen[bytes], on_line: Callable[[str], None]) -> Non
             on_line(line.decode("utf-8", "replace"))
 
 
-def _lines(pipe: BinaryIO) -> Iterator[bytes]:
+def _lines(pipe: IO[bytes]) -> Iterator[bytes]:
     rest = b""
     while chunk := pipe.read(65536):
         *whole, rest = (rest + chunk).split(b"\n")

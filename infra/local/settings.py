@@ -49,6 +49,11 @@ class Settings:
     archive_bytes: int = 50 * 1024 * MIB  # a model unpacked
     archive_members: int = 100_000
 
+    @property
+    def containers(self) -> Path:
+        """Where containers have their private directories; what is there at the start is removed."""
+        return self.home / "containers"
+
     def command_of(self, image: str) -> tuple[str, ...]:
         """The command that a container of this image runs: that of the longest prefix in `images`."""
         prefixes = [prefix for prefix in self.images if image.startswith(prefix)]

@@ -1,7 +1,7 @@
-"""Builds `.venv-sagemaker`, the environment that the SageMaker SDK v3 is tested in: 1.5 GB, some minutes, once.
+"""Builds `.venv-sagemaker`, the environment that the SageMaker SDK v3 is tested in: 1.5 GB, minutes, once.
 
-Run `python tests/infra/local/sagemaker_sdk/environment.py`. It does nothing when what is there was built from the
-same constraints.txt and requirements.
+Run `python tests/infra/local/sagemaker_sdk/environment.py`. It does nothing when what is there was built from
+the same constraints.txt and requirements.
 """
 
 from __future__ import annotations
