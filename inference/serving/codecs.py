@@ -1,0 +1,158 @@
+"""Bytes to instances and predictions to bytes, by content type. Pure; shared by serving and batch jobs.
+
+A JSON body is a list of instances, one object (one instance), or {"instances": [...]}; the answer takes the
+request's shape. Integers beyond 64 bits become floats, as RFC 8259 section 6 leaves it to readers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import orjson
+
+from inference.serving import arrays, outputs, tables
+from inference.serving.errors import BadBody, BadPredictions, shown
+from inference.serving.inputs import Instances
+from inference.serving.media import CSV, JSON, JSON_LINES, NPY, ContentType
+from inference.serving.outputs import Predictions
+
+_ENVELOPE_KEYS = {"instances", "parameters"}
+_OPTIONS = orjson.OPT_SERIALIZE_NUMPY
+
+
+class Shape(Enum):
+    """How the request was written, and so how its answer is."""
+
+    LIST = "a list of instances"
+    ONE = "one instance"
+    ENVELOPE = 'an object with "instances"'
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A request's instances, in its order, and its shape."""
+
+    instances: Instances
+    shape: Shape
+
+
+def decode(body: bytes | bytearray, content_type: ContentType) -> Decoded:
+    """The instances in a body. BadBody says where it is wrong; no other exception leaves here."""
+    if content_type.format == JSON:
+        return _decode_json(body)
+    if content_type.format == JSON_LINES:
+        return Decoded(_decode_json_lines(body), Shape.LIST)
+    if content_type.format == CSV:
+        return Decoded(tables.decode(body, header=content_type.header), Shape.LIST)
+    return Decoded(arrays.decode(body), Shape.LIST)
+
+
+def encode(predictions: Predictions, shape: Shape, wanted: str) -> bytes:
+    """The predictions in the wanted format.
+
+    BadPredictions where one is not finite or cannot be written at all, NotAcceptable where only the wanted
+    format cannot hold it.
+    """
+    if wanted == CSV:
+        return tables.encode(predictions)
+    if wanted == NPY:
+        return arrays.encode(predictions)
+    if wanted == JSON_LINES:
+        return b"".join(
+            _dumps(one, number, orjson.OPT_APPEND_NEWLINE) for number, one in enumerate(predictions)
+        )
+    return _encode_json(predictions, shape)
+
+
+def _decode_json(body: bytes | bytearray) -> Decoded:
+    document = _loads(body, JSON, 1)
+    if isinstance(document, list):
+        return Decoded(document, Shape.LIST)
+    if not isinstance(document, dict):
+        raise BadBody(
+            f'{JSON}: {shown(document)}: expected a list of instances, one object, or {{"instances": [...]}}'
+        )
+    if "instances" not in document:
+        return Decoded([document], Shape.ONE)
+    return Decoded(_enveloped(document), Shape.ENVELOPE)
+
+
+def _enveloped(document: dict[str, Any]) -> list[Any]:
+    unknown = sorted(set(document) - _ENVELOPE_KEYS)
+    if unknown:
+        raise BadBody(
+            f'{JSON}: unexpected {", ".join(map(shown, unknown))} beside "instances"; '
+            'expected "instances" and, if you like, "parameters"'
+        )
+    instances = document["instances"]
+    if not isinstance(instances, list):
+        raise BadBody(f'{JSON}: "instances" is {shown(instances)}; expected a list')
+    return instances
+
+
+def _decode_json_lines(body: bytes | bytearray) -> list[Any]:
+    text = bytes(body).rstrip(b"\r\n")
+    if not text:
+        return []
+    return [_loads(line, JSON_LINES, number) for number, line in enumerate(text.split(b"\n"), 1)]
+
+
+def _loads(text: bytes | bytearray, name: str, line: int) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        place = f"line {line + error.lineno - 1} column {error.colno}"
+        # The position counts characters; a body that is not UTF-8 has no other use for it than this.
+        found = bytes(text).decode("utf-8", "replace")[error.pos : error.pos + 30]
+        raise BadBody(f"{name}: {place}: {_reason(error.msg, found)}, found {shown(found)}") from None
+
+
+def _reason(message: str, found: str) -> str:
+    if found.lstrip("-").lower().startswith(("nan", "inf")):
+        return "NaN and infinity are not JSON, send null for a missing value"
+    if not found:
+        return "nothing where a JSON value was expected"
+    return message
+
+
+def _encode_json(predictions: Predictions, shape: Shape) -> bytes:
+    if shape is Shape.ONE:
+        return _dumps(predictions[0], 0)
+    try:
+        encoded = orjson.dumps(predictions, _plain, _OPTIONS)
+    except TypeError:
+        # One of them cannot be written as it is: say which, or write it the slower way.
+        encoded = b"[" + b",".join(_dumps(one, number) for number, one in enumerate(predictions)) + b"]"
+    _check_nulls(encoded, predictions)
+    return b'{"predictions":' + encoded + b"}" if shape is Shape.ENVELOPE else encoded
+
+
+def _dumps(prediction: Any, number: int, options: int = 0) -> bytes:
+    """One prediction as JSON; keys that are not strings become strings, as Python's own encoder does it."""
+    try:
+        encoded = orjson.dumps(prediction, _plain, _OPTIONS | options)
+    except TypeError:
+        try:
+            encoded = orjson.dumps(prediction, _plain, _OPTIONS | options | orjson.OPT_NON_STR_KEYS)
+        except TypeError as error:
+            raise BadPredictions(f"prediction {number} cannot be written as JSON: {error}") from error
+    _check_nulls(encoded, [prediction], number)
+    return encoded
+
+
+def _check_nulls(encoded: bytes, predictions: Predictions, first: int = 0) -> None:
+    # orjson writes NaN and infinity as null without a word: only where it wrote one is it worth a look.
+    if b"null" in encoded:
+        outputs.check_finite(predictions, first)
+
+
+def _plain(value: Any) -> Any:
+    """What orjson cannot write by itself, as lists and numbers; TypeError where there is no such thing."""
+    plain = outputs.plain(value)
+    if plain is value:
+        raise TypeError(
+            f"type {type(value).__qualname__} is not JSON, expected numbers, text, lists or objects"
+        )
+    return plain

@@ -1,0 +1,89 @@
+"""One request through decode, the handler and encode, to one reply. No sockets and no threads in here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import orjson
+
+from inference.serving import codecs, log
+from inference.serving.errors import BadBody, Refusal, escaped
+from inference.serving.media import Accepted, ContentType
+from inference.serving.predictor import Phases, Predictor, timed
+
+_LONGEST_MESSAGE = 2000
+
+
+@dataclass(frozen=True)
+class Request:
+    """A whole body, what it is, and what its answer shall be."""
+
+    body: bytes | bytearray
+    content_type: ContentType
+    accepted: Accepted
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An HTTP answer; `headers` beside content type and length."""
+
+    status: int
+    content_type: str
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+def attempt(predictor: Predictor, request: Request, phases: Phases) -> Reply:
+    """The answer to a request, its phases added to `phases`; a Refusal is raised."""
+    with timed(phases, "decode"):
+        decoded = codecs.decode(request.body, request.content_type)
+    predictions = predictor.predictions(decoded.instances, phases)
+    with timed(phases, "encode"):
+        body = codecs.encode(predictions, decoded.shape, request.accepted.format)
+    return Reply(200, request.accepted.name, body)
+
+
+def answer(predictor: Predictor, request: Request, phases: Phases) -> Reply:
+    """As attempt, but a refusal is a reply too; what the handler raised goes to the log."""
+    try:
+        return attempt(predictor, request, phases)
+    except Refusal as refusal:
+        _note(refusal)
+        return refused(refusal)
+    except Exception as error:
+        return unexpected(error)
+
+
+def refused(refusal: Refusal) -> Reply:
+    """The reply for a refusal: {"error": {"code": word, "message": sentence}}."""
+    message = escaped(str(refusal))
+    if len(message) > _LONGEST_MESSAGE:
+        message = message[:_LONGEST_MESSAGE] + "…"
+    # A message may hold what no JSON can: half a surrogate pair.
+    text = message.encode("utf-8", "replace").decode()
+    body = orjson.dumps({"error": {"code": refusal.code, "message": text}})
+    return Reply(refusal.status, "application/json", body, refusal.headers)
+
+
+def unexpected(error: BaseException) -> Reply:
+    """The reply for a mistake of ours, which the log gets whole."""
+    log.failure(f"the runtime itself failed: {type(error).__name__}: {error}", error, indent="  ")
+    return refused(Refusal("the runtime failed on this request; its log has the traceback"))
+
+
+def _note(refusal: Refusal) -> None:
+    cause = refusal.__cause__
+    if cause is None and refusal.status < 500:
+        return
+    if isinstance(refusal, BadBody):
+        log.event(f"400: {refusal} ({_origin(cause)})")
+    else:
+        log.failure(str(refusal), cause, indent="  ")
+
+
+def _origin(error: BaseException | None) -> str:
+    """Where in the handler an instance was found wrong: one line, for it may be the handler that is."""
+    frames = error.__traceback__ if error else None
+    while frames is not None and frames.tb_next is not None:
+        frames = frames.tb_next
+    return f"{frames.tb_frame.f_code.co_filename} line {frames.tb_lineno}" if frames else "no place known"

@@ -1,0 +1,67 @@
+"""Instances in the form that the handler's first step is annotated with. Pure.
+
+A list holds what JSON would have held, whatever the body was; arrays, tensors and frames are made once, here.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+from inference.serving.errors import BadBody
+from inference.serving.outputs import Array
+
+Instances = list[Any] | Array
+
+
+def to_list(instances: Instances) -> list[Any]:
+    """A plain Python list, one element an instance."""
+    return instances.tolist() if isinstance(instances, np.ndarray) else instances
+
+
+def to_array(instances: Instances) -> Array:
+    """One numpy array of numbers, booleans or text; its first axis counts the instances."""
+    if isinstance(instances, np.ndarray):
+        return instances
+    try:
+        array = np.asarray(instances)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise _misfit("numpy.ndarray", str(error)) from None
+    # numpy would turn [1, "a"] into two texts and [1, None] into objects without a word.
+    if array.dtype.kind not in "biuf" and not _all_text(instances, array):
+        raise _misfit("numpy.ndarray", "they are not all numbers, or all text")
+    return array
+
+
+def to_tensor(instances: Instances) -> Any:
+    """One torch tensor; numbers with a fraction that came as text have torch's default type."""
+    torch: Any = sys.modules["torch"]  # the handler's annotation names it, so it is there
+    array = to_array(instances)
+    if array.dtype.kind not in "biuf":
+        raise _misfit("torch.Tensor", "they are not numbers")
+    tensor = torch.from_numpy(np.ascontiguousarray(array))
+    return tensor if array is instances or array.dtype.kind != "f" else tensor.to(torch.get_default_dtype())
+
+
+def to_frame(instances: Instances) -> Any:
+    """One pandas frame with a row an instance; objects name its columns."""
+    pandas: Any = sys.modules["pandas"]  # as above
+    try:
+        frame = pandas.DataFrame(instances)
+    except Exception as error:  # pandas raises whatever its parts raise on mixed rows
+        raise _misfit("pandas.DataFrame", f"{type(error).__name__}: {error}") from None
+    if len(frame) != len(instances):
+        raise _misfit("pandas.DataFrame", f"they make {len(frame)} rows")
+    return frame
+
+
+def _all_text(instances: list[Any], array: Array) -> bool:
+    if array.dtype.kind != "U":
+        return False
+    return all(isinstance(leaf, str) for leaf in np.asarray(instances, dtype=object).ravel())
+
+
+def _misfit(kind: str, reason: str) -> BadBody:
+    return BadBody(f"instances: {reason}; this handler takes them as one {kind}, so all need the same form")

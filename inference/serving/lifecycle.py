@@ -1,0 +1,182 @@
+"""From a bound socket to an exit status: load in the model's thread, serve, drain on SIGTERM.
+
+Statuses: 0 after SIGTERM or SIGINT, 1 where the model could not be made ready or work was cut off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import uvicorn
+
+from inference.serving import exchange, loading, log, manifest, samples
+from inference.serving.batcher import Batcher, Job
+from inference.serving.body import DISCARD_BODIES
+from inference.serving.errors import StartError
+from inference.serving.metrics import Metrics
+from inference.serving.predictor import Phases, Predictor, describe
+from inference.serving.protocol import Limits, protocol
+from inference.serving.server import Service
+from inference.serving.settings import Settings
+
+# Longer than a load balancer keeps its connections, so that it is never us who closes one it is about to use.
+_KEEP_ALIVE_S = 75
+_LAST_ANSWERS_S = 2.0
+
+
+def serve(settings: Settings, listening: socket.socket) -> int:
+    """Serve until told to stop; the status to exit with."""
+    log.route_uvicorn()
+    process = Process(settings)
+    process.run(sockets=[listening])
+    if not process.end_model():
+        _leave(process.status)
+    # A thread that the handler started must not hold the container either.
+    killer = threading.Timer(_LAST_ANSWERS_S, _leave, (process.status,))
+    killer.daemon = True
+    killer.start()
+    return process.status
+
+
+def _leave(status: int) -> None:
+    """End now, past Python's own exit, which would wait for the handler's threads."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(status)
+
+
+class Process(uvicorn.Server):
+    """uvicorn's server, with our own start, our own stop, and no second raising of the signal."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.status = 0
+        self._settings = settings
+        self._batcher = Batcher(settings.max_queue)
+        self._metrics = Metrics()
+        self._service = Service(settings, self._batcher, self._metrics)
+        self._model = threading.Thread(target=self._live, name="model", daemon=True)
+        self._draining: asyncio.Task[None] | None = None
+        super().__init__(_configuration(settings, self._service))
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept first: /ping says that the model is loading while it does."""
+        await super().startup(sockets)
+        self._loop = asyncio.get_running_loop()
+        self._model.start()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Drain on a signal. uvicorn would raise it again at the end, and the status would be its."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop, signal.Signals(number).name)
+        yield
+
+    def end_model(self) -> bool:
+        """Let the model's thread end; False where it is in a step, or in load, and does not come back."""
+        self._batcher.close()
+        self._model.join(_LAST_ANSWERS_S / 2)
+        return not self._model.is_alive()
+
+    def _live(self) -> None:
+        """The model's thread: load, check, then answer until the end."""
+        try:
+            predictor = _ready(self._settings)
+        except StartError as error:
+            self._from_model(self._fail, error)
+            return
+        except BaseException as error:  # ours, or one that a handler made to look like nothing else
+            self._from_model(self._fail, _unforeseen(error))
+            return
+        self._from_model(self._open)
+        self._batcher.run(lambda job: self._work(predictor, job))
+
+    def _work(self, predictor: Predictor, job: Job) -> None:
+        phases: Phases = {"queue": time.perf_counter() - job.queued}
+        reply = exchange.answer(predictor, job.request, phases)
+        # At the end of a drain the loop is gone before a slow step returns.
+        with contextlib.suppress(RuntimeError):
+            job.done(reply)
+        self._metrics.observe(phases)
+
+    def _from_model(self, call: object, *arguments: object) -> None:
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(call, *arguments)  # type: ignore[arg-type]  # methods of ours
+
+    def _open(self) -> None:
+        if self._service.state == "loading":
+            self._service.state = "ready"
+            log.event("ready")
+
+    def _fail(self, error: StartError) -> None:
+        log.failure(str(error), error.__cause__)
+        self.status = 1
+        self.should_exit = True
+
+    def _stop(self, name: str) -> None:
+        if self._draining is None:
+            self._draining = asyncio.get_running_loop().create_task(self._drain(name))
+        else:
+            self._cut(f"{name} again")
+
+    async def _drain(self, name: str) -> None:
+        self._service.state = "draining"
+        log.event(
+            f"{name}: finishing {self._service.in_flight} requests, at most {self._settings.drain_s:g} s"
+        )
+        deadline = time.monotonic() + self._settings.drain_s
+        while self._service.in_flight and time.monotonic() < deadline and not self.should_exit:
+            await asyncio.sleep(0.02)
+        if self._service.in_flight:
+            self._cut(f"{self._settings.drain_s:g} s are over (SLIPWAY_DRAIN_S)")
+        self.should_exit = True
+
+    def _cut(self, reason: str) -> None:
+        if self._service.in_flight:
+            log.failure(f"{reason}: {self._service.in_flight} requests were cut off with 503")
+            self.status = 1
+        self._service.cut()
+        self.should_exit = True
+
+
+def _ready(settings: Settings) -> Predictor:
+    """A handler whose archive is whole, that has loaded, and that answered every sample."""
+    log.event(manifest.check(settings.model_dir, settings.manifest_sha256))
+    started = time.perf_counter()
+    predictor = loading.load(settings.model_dir)
+    log.event(f"model loaded in {time.perf_counter() - started:.2f} s")
+    samples.check(predictor, settings.model_dir)
+    return predictor
+
+
+def _unforeseen(error: BaseException) -> StartError:
+    failure = StartError(f"the model could not be made ready: {describe(error)}")
+    failure.__cause__ = error
+    return failure
+
+
+def _configuration(settings: Settings, service: Service) -> uvicorn.Config:
+    wire = settings.max_body * (DISCARD_BODIES + 2) + 2**20
+    return uvicorn.Config(
+        service,
+        loop="uvloop",
+        http=protocol(Limits(settings.header_timeout_s, wire)),
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=int(_LAST_ANSWERS_S),
+    )

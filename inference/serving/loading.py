@@ -1,0 +1,134 @@
+"""From <model_dir>/code/handler.py to a Predictor, or a StartError that says which part is wrong.
+
+code/ comes first on sys.path, so the handler's sibling modules import. The handler gets its directory and its
+instances; nothing is read from it but load, preprocess, predict and postprocess.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_origin
+
+from inference.serving import inputs
+from inference.serving.errors import StartError, shown
+from inference.serving.predictor import Predictor, Step, describe
+
+FILE = "code/handler.py"
+_KIT_FOLDERS = {"deploy", "training", "inference", "infra"}
+_CONVERSIONS: dict[str, Callable[[inputs.Instances], Any]] = {
+    "numpy.ndarray": inputs.to_array,
+    "torch.Tensor": inputs.to_tensor,
+    "pandas.DataFrame": inputs.to_frame,
+}
+
+
+def load(model_dir: Path) -> Predictor:
+    """Import the handler, make it, let it load, and return its steps. StartError carries its exception."""
+    handler = _made(_handler_class(model_dir))
+    preprocess, postprocess = _step(handler, "preprocess"), _step(handler, "postprocess")
+    predict: Step = _step(handler, "predict") or handler.predict
+    conversion = _conversion(preprocess or predict)
+    try:
+        handler.load(str(model_dir))
+    except BaseException as error:  # sys.exit() in a handler ends the start as well
+        raise StartError(f"{FILE}: load raised {describe(error)}; the model is not loaded") from error
+    return Predictor(conversion, preprocess, predict, postprocess)
+
+
+def _handler_class(model_dir: Path) -> Any:
+    path = model_dir / FILE
+    if not path.is_file():
+        raise StartError(
+            f"{path} is not there; expected inference/handler.py packaged as {FILE}, with a class Handler "
+            "that has load and predict"
+        )
+    sys.path.insert(0, str(path.parent))
+    handler = getattr(_imported(), "Handler", None)
+    if not isinstance(handler, type):
+        raise StartError(
+            f"{FILE}: has no class Handler; expected one with load(model_dir) and predict(inputs)"
+        )
+    for name in ("load", "predict"):
+        if not callable(getattr(handler, name, None)):
+            raise StartError(f"{FILE}: class Handler has no {name}; load and predict are required")
+    return handler
+
+
+def _imported() -> Any:
+    try:
+        return importlib.import_module("handler")
+    except SyntaxError as error:
+        place = f"{Path(error.filename or FILE).name} line {error.lineno}"
+        raise StartError(f"{FILE}: syntax error in {place}: {error.msg}") from error
+    except ModuleNotFoundError as error:
+        raise StartError(f"{FILE}: {error}; {_remedy(error.name or '')}") from error
+    except BaseException as error:  # as above
+        raise StartError(f"{FILE}: importing it raised {describe(error)}") from error
+
+
+def _remedy(module: str) -> str:
+    if module.partition(".")[0] in _KIT_FOLDERS:
+        return "only what lies beside handler.py is shipped with it: put the module there"
+    return "a package belongs in inference/requirements.txt, a module of yours beside handler.py"
+
+
+def _made(handler: Any) -> Any:
+    try:
+        return handler()
+    except BaseException as error:  # as above
+        raise StartError(
+            f"{FILE}: Handler() raised {describe(error)}; it is made without arguments"
+        ) from error
+
+
+def _step(handler: Any, name: str) -> Step | None:
+    step: Step | None = getattr(handler, name, None)
+    if step is None:
+        return None
+    if not callable(step):
+        raise StartError(f"{FILE}: Handler.{name} is {shown(step)}; expected a method")
+    if inspect.iscoroutinefunction(step) or inspect.isgeneratorfunction(step):
+        raise StartError(
+            f"{FILE}: Handler.{name} is async or a generator; expected one that returns its result"
+        )
+    return step
+
+
+def _conversion(step: Any) -> Callable[[inputs.Instances], Any]:
+    """How instances are handed to the first step, by the annotation of its argument."""
+    try:
+        argument = next(iter(inspect.signature(step).parameters))
+    except (StopIteration, ValueError, TypeError):
+        raise StartError(
+            f"{FILE}: Handler.{step.__name__} takes no argument; expected its instances"
+        ) from None
+    wanted = _annotation(step, argument)
+    origin = get_origin(wanted) or wanted
+    name = f"{getattr(origin, '__module__', '')}.{getattr(origin, '__qualname__', '')}"
+    name = "pandas.DataFrame" if name.endswith(".DataFrame") and name.startswith("pandas.") else name
+    if name in _CONVERSIONS:
+        return _CONVERSIONS[name]
+    if wanted in (None, Any) or (isinstance(origin, type) and issubclass(list, origin)):
+        return inputs.to_list
+    raise StartError(
+        f"{FILE}: Handler.{step.__name__} takes {shown(wanted)}; "
+        f"expected list, {', '.join(_CONVERSIONS)} or no annotation"
+    )
+
+
+def _annotation(step: Any, argument: str) -> Any:
+    """The annotation of one argument, which `from __future__ import annotations` leaves as text."""
+    function = inspect.unwrap(getattr(step, "__func__", step))
+    wanted = getattr(function, "__annotations__", {}).get(argument)
+    if not isinstance(wanted, str):
+        return wanted
+    try:
+        return eval(wanted, getattr(function, "__globals__", {}))  # noqa: S307 - the user's own code, in their process
+    except Exception as error:  # a name imported for type checkers alone, most often
+        raise StartError(
+            f"{FILE}: Handler.{step.__name__}: annotation {shown(wanted)}: {describe(error)}"
+        ) from error

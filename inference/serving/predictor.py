@@ -1,0 +1,91 @@
+"""The handler's steps as one function from instances to predictions, each step timed. No HTTP in here.
+
+The server and batch jobs call the same Predictor, so an endpoint and a job answer alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+from inference.serving import outputs
+from inference.serving.errors import BadBody, HandlerFailed
+from inference.serving.inputs import Instances
+from inference.serving.outputs import Predictions
+
+# What a phase took, in seconds by its name.
+Phases = dict[str, float]
+Step = Callable[[Any], Any]
+
+# What preprocess says about an instance that it cannot take, as plain Python says it.
+_BAD_INSTANCE = (ValueError, TypeError, KeyError)
+
+
+class timed:
+    """Put the seconds that a block takes into `phases`, also where it raises."""
+
+    __slots__ = ("_name", "_phases", "_started")
+
+    def __init__(self, phases: Phases, name: str) -> None:
+        self._phases = phases
+        self._name = name
+
+    def __enter__(self) -> None:
+        self._started = perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._phases[self._name] = perf_counter() - self._started
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A loaded handler: its first step's way of taking instances, and its steps."""
+
+    convert: Callable[[Instances], Any]
+    preprocess: Step | None
+    predict: Step
+    postprocess: Step | None
+
+    def predictions(self, instances: Instances, phases: Phases) -> Predictions:
+        """One prediction for each instance, in their order; no instances make no call.
+
+        A ValueError, TypeError or KeyError from preprocess means that an instance is wrong: BadBody, which is
+        answered 400 with the exception's message. Anything else that a step raises is HandlerFailed (500).
+        BadPredictions where the last step's count differs.
+        """
+        count = len(instances)
+        if not count:
+            return []
+        with timed(phases, "preprocess"):
+            inputs = self._prepared(instances)
+        with timed(phases, "predict"):
+            returned = _called(self.predict, "predict", inputs)
+        with timed(phases, "postprocess"):
+            if self.postprocess is not None:
+                returned = _called(self.postprocess, "postprocess", returned)
+            return outputs.predictions(returned, count, "postprocess" if self.postprocess else "predict")
+
+    def _prepared(self, instances: Instances) -> Any:
+        inputs = self.convert(instances)
+        if self.preprocess is None:
+            return inputs
+        try:
+            return self.preprocess(inputs)
+        except _BAD_INSTANCE as error:
+            raise BadBody(f"preprocess: {describe(error)}") from error
+        except BaseException as error:  # as in _called
+            raise HandlerFailed(f"preprocess raised {describe(error)}") from error
+
+
+def describe(error: BaseException) -> str:
+    """The exception's type and message; a KeyError's message alone would be a bare name."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _called(step: Step, name: str, argument: Any) -> Any:
+    try:
+        return step(argument)
+    except BaseException as error:  # sys.exit() in a handler fails its request, not the server
+        raise HandlerFailed(f"{name} raised {describe(error)}") from error

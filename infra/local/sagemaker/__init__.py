@@ -1,0 +1,61 @@
+"""SageMaker made true: moto keeps the records, endpoints are processes that serve the model.
+
+What is not among `SageMaker.operations` is answered by moto's records alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from infra.local.asgi import Receive, Scope, Send
+from infra.local.cloud import Cloud, Operation
+from infra.local.sagemaker.endpoints import EndpointOperations
+from infra.local.sagemaker.models import Models, let_moto_take_every_instance_type
+from infra.local.sagemaker.runtime import DataPlane
+from infra.local.sagemaker.states import Endpoints
+from infra.local.sagemaker.tags import Tags
+
+
+class SageMaker:
+    """The service; see `infra.local.cloud.Service`."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        let_moto_take_every_instance_type()
+        table = Endpoints()
+        models, tags = Models(cloud), Tags(cloud)
+        self._endpoints = EndpointOperations(cloud, models, table)
+        self._data_plane = DataPlane(cloud, table)
+        self._operations: Mapping[str, Operation] = {
+            "CreateModel": models.create_model,
+            "DescribeModel": models.describe_model,
+            "DeleteModel": models.delete_model,
+            "ListModels": models.list_models,
+            "CreateEndpointConfig": models.create_endpoint_config,
+            "DescribeEndpointConfig": models.describe_endpoint_config,
+            "DeleteEndpointConfig": models.delete_endpoint_config,
+            "ListEndpointConfigs": models.list_endpoint_configs,
+            "CreateEndpoint": self._endpoints.create_endpoint,
+            "UpdateEndpoint": self._endpoints.update_endpoint,
+            "UpdateEndpointWeightsAndCapacities": self._endpoints.update_weights_and_capacities,
+            "DescribeEndpoint": self._endpoints.describe_endpoint,
+            "DeleteEndpoint": self._endpoints.delete_endpoint,
+            "ListEndpoints": self._endpoints.list_endpoints,
+            "AddTags": tags.add_tags,
+            "ListTags": tags.list_tags,
+            "DeleteTags": tags.delete_tags,
+        }
+
+    @property
+    def operations(self) -> Mapping[str, Operation]:
+        """The control plane's operations by name."""
+        return self._operations
+
+    async def invoke(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The data plane."""
+        await self._data_plane.invoke(scope, receive, send)
+
+    async def close(self) -> None:
+        """Stops every container and waits until they are gone."""
+        await asyncio.to_thread(self._endpoints.rollouts.close)
+        await self._data_plane.close()

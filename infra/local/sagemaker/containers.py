@@ -1,0 +1,265 @@
+"""One container of an endpoint: the model's archive unpacked, the image's command as a process, pinged.
+
+Source of what a container gets and must do: SageMaker's developer guide, your-algorithms-inference-code.
+"""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import os
+import secrets
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.local import archives, processes
+from infra.local.cloud import Caller, Cloud
+from infra.local.errors import AwsError
+from infra.local.sagemaker.logs import LogStream
+from infra.local.settings import Settings
+
+GROUP = "/aws/sagemaker/Endpoints/"
+RESTART_FIRST_S, RESTART_MOST_S = 0.2, 30.0
+PING_FAILED = (
+    "The primary container for production variant {variant} did not pass the ping health check. "
+    "Please check CloudWatch logs for this endpoint."
+)
+DOWNLOAD_FAILED = (
+    'Failed to download model data for container "container_1" from URL: "{url}". Please ensure that there '
+    "is an object located at the URL and that the role passed to CreateModel has permissions to download the "
+    "object."
+)
+EXTRACT_FAILED = (
+    'Failed to extract model data archive from URL "{url}". Please ensure that the object located at the URL '
+    "is a valid tar.gz archive."
+)
+_log = logging.getLogger(__name__)
+
+
+class StartFailed(Exception):
+    """A container cannot serve; the message is the endpoint's FailureReason."""
+
+
+@dataclass(frozen=True)
+class ContainerSpec:
+    """What one container is made of. `model_data` is an s3:// URL, or "" for an image with its own model."""
+
+    caller: Caller
+    endpoint: str
+    variant: str
+    image: str
+    model_data: str
+    environment: Mapping[str, str]
+    startup_s: float
+
+
+class Container:
+    """One container, from `start` to `stop`. Its methods may be called from any thread."""
+
+    def __init__(self, cloud: Cloud, spec: ContainerSpec) -> None:
+        self.spec = spec
+        self.instance = f"i-{secrets.token_hex(9)[:17]}"
+        self.healthy = False
+        self.port = 0
+        self.in_flight = 0
+        self.log = LogStream(cloud, spec.caller, GROUP + spec.endpoint, f"{spec.variant}/{self.instance}")
+        self._cloud = cloud
+        self._place = cloud.settings.containers / self.instance
+        self._process: processes.Process | None = None
+        self._idle = threading.Condition()
+        self._closing = threading.Event()
+
+    def start(self) -> None:
+        """Returns once the container answers /ping; raises StartFailed as soon as it is known that it won't.
+
+        Every line of a failed container's output is in CloudWatch Logs before the exception is raised.
+        """
+        try:
+            self._bring_up()
+        except StartFailed:
+            self.log.flush()
+            if self._closing.is_set():  # stopped while it was unpacked
+                _remove(self._place)
+            raise
+        self.healthy = True
+        threading.Thread(target=self._attend, name=f"attend {self.instance}", daemon=True).start()
+
+    def enter(self) -> bool:
+        """Takes a place for one request, to be given back with `leave`; False once the container retires."""
+        with self._idle:
+            if self._closing.is_set():
+                return False
+            self.in_flight += 1
+            return True
+
+    def leave(self) -> None:
+        """Gives a request's place back."""
+        with self._idle:
+            self.in_flight -= 1
+            self._idle.notify_all()
+
+    def retire(self, drain_s: float) -> None:
+        """Takes no new request, waits up to `drain_s` seconds for those in flight, and stops."""
+        with self._idle:
+            self._closing.set()
+            self._idle.wait_for(lambda: self.in_flight == 0, drain_s)
+        self.stop()
+
+    def stop(self) -> None:
+        """SIGTERM, SIGKILL after the grace; then nothing of the container is left but its log."""
+        self._closing.set()
+        self.healthy = False
+        with self._idle:
+            process = self._process
+        if process is not None:
+            process.stop(self._cloud.settings.stop_grace_s)
+        self.log.close()
+        _remove(self._place)
+
+    def _bring_up(self) -> None:
+        try:
+            self._unpack()
+            self._launch()
+        except OSError as error:  # no room for its directories, no more processes
+            raise self._failed("The container could not be started.", error) from error
+        self._await_first_ping()
+
+    def _unpack(self) -> None:
+        model = self._place / "opt" / "ml" / "model"
+        for folder in (model, self._place / "home", self._place / "tmp"):
+            folder.mkdir(parents=True, exist_ok=True)
+        if not self.spec.model_data:
+            return
+        url = self.spec.model_data
+        try:
+            unpack_object(self._cloud, self.spec.caller, url, model)
+        except AwsError as error:
+            raise self._failed(DOWNLOAD_FAILED.format(url=url), error) from error
+        except archives.ArchiveError as error:
+            raise self._failed(EXTRACT_FAILED.format(url=url), error) from error
+        _make_read_only(model)
+
+    def _failed(self, text: str, cause: Exception) -> StartFailed:
+        self.log.write(f"{text} ({cause})")
+        return StartFailed(f"{text} ({cause})"[:1024])
+
+    def _launch(self) -> None:
+        port = processes.free_port()
+        settings = self._cloud.settings
+        command = processes.Command(
+            argv=settings.command_of(self.spec.image),
+            env=environment_of(self.spec, settings, self._place, port),
+            cwd=self._place,
+            name=self.instance,
+        )
+        with self._idle:
+            if self._closing.is_set():
+                raise StartFailed("The endpoint was stopped.")
+            self._process = processes.start(command, self.log.write)
+            self.port = port
+
+    def _await_first_ping(self) -> None:
+        settings = self._cloud.settings
+        deadline = time.monotonic() + self.spec.startup_s
+        while time.monotonic() < deadline and not self._closing.is_set():
+            if self._ended(settings.start_poll_s) is not None:
+                break
+            if answers_ping(self.port, settings.ping_timeout_s):
+                return
+        raise StartFailed(PING_FAILED.format(variant=self.spec.variant))
+
+    def _ended(self, timeout: float) -> int | None:
+        assert self._process is not None
+        return self._process.wait(timeout)
+
+    def _attend(self) -> None:
+        """While in service: one that does not answer its ping gets no traffic, one that died is restarted."""
+        settings, pause = self._cloud.settings, RESTART_FIRST_S
+        while not self._closing.is_set():
+            if self._ended(settings.ping_interval_s) is None:
+                self.healthy = answers_ping(self.port, settings.ping_timeout_s) and not self._closing.is_set()
+                pause = RESTART_FIRST_S if self.healthy else pause
+                continue
+            self.healthy = False
+            if not self._closing.wait(pause):
+                pause = min(2 * pause, RESTART_MOST_S)
+                self._restart()
+
+    def _restart(self) -> None:
+        _log.warning("%s of %s ended and is started again", self.instance, self.spec.endpoint)
+        try:
+            self._launch()
+            self._await_first_ping()
+        except StartFailed:
+            return
+        self.healthy = not self._closing.is_set()
+
+
+def unpack_object(cloud: Cloud, caller: Caller, url: str, destination: Path) -> None:
+    """Unpacks the s3:// archive as it is read. Raises AwsError (no such object) or ArchiveError."""
+    bucket, _, key = url.removeprefix("s3://").partition("/")
+    settings = cloud.settings
+    limits = archives.Limits(settings.archive_bytes, settings.archive_members)
+    with cloud.open_object(caller, bucket, key) as stream:
+        archives.unpack(stream, destination, limits)
+
+
+def environment_of(spec: ContainerSpec, settings: Settings, place: Path, port: int) -> dict[str, str]:
+    """The container's whole environment: nothing of the local cloud's own goes in."""
+    return {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"]),
+        "LANG": "C.UTF-8",
+        "HOME": str(place / "home"),
+        "TMPDIR": str(place / "tmp"),
+        "PYTHONPATH": str(settings.python_path),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "AWS_REGION": spec.caller.region,
+        "AWS_DEFAULT_REGION": spec.caller.region,
+        "SAGEMAKER_BASE_DIR": str(place / "opt" / "ml"),
+        "SAGEMAKER_BIND_TO_PORT": str(port),
+        **spec.environment,
+    }
+
+
+def answers_ping(port: int, timeout_s: float) -> bool:
+    """Whether GET /ping is answered with 200 within the time."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
+    began = time.monotonic()
+    try:
+        connection.request("GET", "/ping")
+        answer = connection.getresponse()
+        answer.read()
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+    return answer.status == 200 and time.monotonic() - began <= timeout_s
+
+
+def stop_all(containers: Iterable[Container], drain_s: float = 0.0) -> None:
+    """Stops them side by side, each after its requests in flight or `drain_s` seconds, and waits."""
+    threads = [threading.Thread(target=one.retire, args=(drain_s,), daemon=True) for one in containers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _make_read_only(model: Path) -> None:
+    # In the cloud /opt/ml/model is read-only: a handler that writes there must fail here too.
+    for path in [model, *model.rglob("*")]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+
+
+def _remove(place: Path) -> None:
+    model = place / "opt" / "ml" / "model"
+    for path in [model, *model.rglob("*")] if model.is_dir() else []:
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(0o755)
+    shutil.rmtree(place, ignore_errors=True)

@@ -1,0 +1,172 @@
+"""From start to exit status: what a broken handler says, and what SIGTERM leaves whole."""
+
+from __future__ import annotations
+
+import signal
+import socket
+
+import pytest
+
+GOOD = "class Handler:\n    def load(self, model_dir): pass\n    def predict(self, inputs): return inputs\n"
+
+
+def with_body(load: str = "pass", predict: str = "return inputs") -> str:
+    return (
+        f"class Handler:\n    def load(self, model_dir): {load}\n    def predict(self, inputs): {predict}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("handler", "samples", "sentence", "traceback"),
+    [
+        (None, None, "code/handler.py is not there", ""),
+        ("class Handler:\n    def load(self:\n", None, "syntax error in handler.py line 2", "handler.py"),
+        (with_body(load='raise OSError("no weights")'), None, "load raised OSError: no weights", "in load"),
+        (with_body(load="exit(0)"), None, "load raised SystemExit", "in load"),
+        ("import deploy\n" + GOOD, None, "only what lies beside handler.py", "import deploy"),
+        ("from training import train\n" + GOOD, None, "only what lies beside handler.py", "training"),
+        (
+            with_body(predict="return inputs[:1]"),
+            "1\n2\n",
+            "all 2 lines as one batch: predict returned 1",
+            "",
+        ),
+        (
+            with_body(predict="return [1 / i for i in inputs]"),
+            "1\n0\n",
+            "line 2: predict raised Zero",
+            "in predict",
+        ),
+        (GOOD, "1\nnope\n", "code/samples.jsonl line 2", ""),
+    ],
+)
+def test_a_handler_that_cannot_serve_ends_the_process_and_says_why(
+    serve, handler, samples, sentence, traceback
+):
+    served = serve(handler, samples)
+    assert served.status() == 1
+    lines = served.log.strip().splitlines()
+    assert lines[-1].startswith("slipway: error: ")
+    assert sentence in lines[-1]
+    assert ("Traceback" in served.log or "SyntaxError" in served.log) == bool(traceback)
+    assert traceback in served.log
+    assert "inference/serving/" not in served.log
+
+
+def waiting_for(path) -> str:
+    wait = f"while not os.path.exists({str(path)!r}): time.sleep(0.01)"
+    return f"import os, time\n        {wait}\n        return inputs"
+
+
+def test_ping_is_503_with_a_reason_while_the_model_loads(serve, tmp_path):
+    load = f"\n        inputs = 0\n        {waiting_for(tmp_path / 'over')}"
+    served = serve(with_body(load=load))
+    answer = served.call("GET", "/ping")
+    assert (answer.status, answer.json["error"]["code"]) == (503, "loading")
+    assert served.post(b"[1]").status == 503
+    (tmp_path / "over").touch()
+    served.wait_ready()
+
+
+def test_ping_stays_503_until_every_sample_was_answered(serve, until, tmp_path):
+    served = serve(with_body(predict=f"\n        {waiting_for(tmp_path / 'over')}"), "1\n2\n")
+    until(lambda: "model loaded" in served.log)
+    assert served.ping() == 503
+    (tmp_path / "over").touch()
+    served.wait_ready()
+    assert "2 samples answered" in served.log
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_lets_work_in_flight_finish_and_exits_0(serve, call_together, until, tmp_path, number):
+    served = serve().wait_ready()
+    callers = call_together(served, [[{"until": str(tmp_path / "over")}]] * 2)
+    until(lambda: served.metric("slipway_in_flight") == 2)
+    served.process.send_signal(number)
+    until(lambda: served.ping() == 503)
+    assert served.call("GET", "/ping").json["error"]["code"] == "draining"
+    assert served.post(b"[1]").status == 503
+    (tmp_path / "over").touch()
+    assert callers.statuses() == [200, 200]
+    assert served.status() == 0
+
+
+def test_work_that_outlasts_the_drain_is_answered_503_and_the_status_is_1(
+    serve, call_together, until, tmp_path
+):
+    served = serve(SLIPWAY_DRAIN_S="0.3").wait_ready()
+    callers = call_together(served, [[{"until": str(tmp_path / "never")}]])
+    until(lambda: served.metric("slipway_in_flight") == 1)
+    assert served.stop() == 1
+    assert callers.statuses() == [503]
+    assert callers.answers[0].json["error"]["code"] == "draining"
+    assert "SLIPWAY_DRAIN_S" in served.log
+
+
+def test_a_signal_while_the_model_loads_ends_the_process_at_once(serve):
+    served = serve(with_body(load="__import__('time').sleep(60)"))
+    assert served.ping() == 503
+    assert served.stop() == 0
+
+
+def test_a_thread_that_the_handler_started_does_not_hold_the_process(serve):
+    served = serve(
+        with_body(load="__import__('threading').Thread(target=__import__('time').sleep, args=(60,)).start()")
+    )
+    served.wait_ready()
+    assert served.stop() == 0
+
+
+def test_idle_connections_do_not_hold_the_process(serve):
+    served = serve().wait_ready()
+    with served.connect():
+        assert served.stop() == 0
+
+
+def test_a_taken_port_is_one_sentence(serve):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        served = serve(SAGEMAKER_BIND_TO_PORT=port)
+        assert served.status() == 1
+    assert served.log.count("\n") == 1
+    assert f"cannot listen on 127.0.0.1 port {port}: Address already in use" in served.log
+
+
+def test_a_wrong_setting_is_one_sentence_with_its_name(serve):
+    served = serve(SLIPWAY_MAX_QUEUE="many")
+    assert served.status() == 1
+    assert served.log == (
+        "slipway: error: SLIPWAY_MAX_QUEUE: 'many': expected a whole number from 1 to 100000, such as 64\n"
+    )
+
+
+def test_an_artifact_to_download_is_refused_by_name(serve):
+    served = serve(AIP_STORAGE_URI="gs://bucket/model")
+    assert served.status() == 1
+    assert "AIP_STORAGE_URI: 'gs://bucket/model'" in served.log
+
+
+def test_the_handlers_own_modules_import_whatever_they_are_called(serve):
+    handler = "import inference, metrics\n" + with_body(predict="return [inference.NAME, metrics.NAME]")
+    siblings = {"inference.py": "NAME = 'theirs'\n", "metrics.py": "NAME = 'theirs too'\n"}
+    served = serve(handler, None, siblings).wait_ready()
+    assert served.post(b"[1, 2]").json == ["theirs", "theirs too"]
+
+
+def test_a_handler_may_start_processes_of_its_own(serve):
+    handler = """
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+def double(x):
+    return 2 * x
+
+class Handler:
+    def load(self, model_dir):
+        self.pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+    def predict(self, inputs):
+        return list(self.pool.map(double, inputs))
+"""
+    served = serve(handler).wait_ready()
+    assert served.post(b"[1, 2]").json == [2, 4]
+    assert served.stop() == 0
