@@ -1,0 +1,124 @@
+"""`python -m deploy VERB`: reads the command line, and nothing else before it knows the verb."""
+
+import argparse
+import os
+import re
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+DESCRIPTION = "Put a model and its handler behind an endpoint, and look after it."
+EPILOG = """\
+variables of make, and the options they stand for:
+  PROJECT=DIR   --project DIR   a folder with deploy.toml, training/ and inference/ (this one)
+  CLOUD=aws     --cloud aws     which cloud
+  LIVE=1        --live          shows the plan and asks before anything billed is created
+  YES=1         --yes           answers every question with yes
+
+examples:
+  python -m deploy deploy-endpoint
+  python -m deploy invoke --body flights.csv --accept application/jsonlines
+  python -m deploy logs --follow --since 10m
+  python -m deploy rollback --to 3f9a0c12b7de
+
+exit status: 0 done, 1 failed (the reason is the last line), 2 wrong usage, 130 stopped by Ctrl-C
+"""
+VERBS = {
+    "deploy-endpoint": "train if there is no model, package, plan, apply, wait, prove it with the samples",
+    "plan": "show what deploy-endpoint would change; change nothing",
+    "invoke": "post the samples, or a file, and print the answers",
+    "status": "the endpoint's state, and the versions that are kept",
+    "logs": "what the containers printed",
+    "rollback": "put an older version back in service",
+    "destroy": "remove everything of this deployment, and prove it",
+    "train": "make build/model with training/train.py",
+}
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Do one verb; the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return _run(options)
+    except KeyboardInterrupt as stop:
+        message = str(stop) or "stopped: nothing is half-changed, and the same command again goes on"
+        print(f"\n{message}", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read the output has had enough: say nothing more, not even when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    # Only now: `--help` and a typing error need not wait for them.
+    from deploy import terminal, verbs
+
+    try:
+        verbs.run(options)
+    except BrokenPipeError:
+        raise
+    except verbs.EXPECTED as error:
+        terminal.error(str(error))
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m deploy",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="verb", required=True, metavar="VERB", title="verbs")
+    shared = _shared_options()
+    for verb, what in VERBS.items():
+        command = commands.add_parser(verb, help=what, description=what, parents=[shared])
+        _OPTIONS.get(verb, lambda _: None)(command)
+    return parser
+
+
+def _shared_options() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument(
+        "--project", type=Path, default=Path(), metavar="DIR", help="where deploy.toml is (.)"
+    )
+    shared.add_argument("--cloud", choices=["aws", "gcp"], default="aws", help="which cloud (aws)")
+    shared.add_argument("--yes", action="store_true", help="answer every question with yes")
+    shared.add_argument("--live", action="store_true", help="ask before anything billed is created")
+    return shared
+
+
+def _invoke_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--body", type=Path, metavar="FILE", help="what to post (default: each of the samples)"
+    )
+    command.add_argument("--content-type", default="", help="of the body (default: by the file's name)")
+    command.add_argument("--accept", default="", help="the content type wanted back")
+
+
+def _logs_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--follow", action="store_true", help="go on printing until Ctrl-C")
+    command.add_argument(
+        "--since", type=_age, default=timedelta(hours=1), metavar="AGE", help="such as 30s, 10m, 2h, 1d (1h)"
+    )
+
+
+def _rollback_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--to", default="", metavar="VERSION", help="its name or 12 digits, as in status")
+
+
+_OPTIONS = {"invoke": _invoke_options, "logs": _logs_options, "rollback": _rollback_options}
+
+
+def _age(text: str) -> timedelta:
+    found = re.fullmatch(r"([0-9]{1,6})([smhd])", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number and s, m, h or d, such as 10m")
+    return timedelta(**{UNITS[found[2]]: int(found[1])})
+
+
+if __name__ == "__main__":
+    sys.exit(main())

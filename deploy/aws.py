@@ -1,0 +1,323 @@
+"""SageMaker: what we want there, and how to get there.
+
+The only module of deploy/ that imports boto3. Where the API is, botocore finds out by itself, so nothing here
+knows. Every S3 call names the account that must own the bucket: a bucket's name alone proves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from boto3.exceptions import S3UploadFailedError
+from botocore.config import Config as ClientConfig
+from botocore.exceptions import BotoCoreError, ClientError
+
+from deploy import aws_endpoint, aws_errors, cloudwatch
+from deploy import aws_inventory as inventory
+from deploy.aws_inventory import OWNER_TAG
+from deploy.config import DIGEST_ENTRY, Config, container_environment
+from deploy.plan import Change, Resource, versioned
+from deploy.target import Answer, CloudError, Event, Refused, Request, Say
+
+if TYPE_CHECKING:
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sagemaker import SageMakerClient
+    from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
+
+    from deploy.package import Archive
+
+IDENTITY = {"model": "ModelName", "endpoint_config": "EndpointConfigName"}
+# 60 s is SageMaker's own limit for an invocation: the socket waits longer, so that its error is the one seen.
+SETTINGS = ClientConfig(
+    retries={"mode": "adaptive", "total_max_attempts": 5}, connect_timeout=5, read_timeout=70
+)
+
+
+def desired(config: Config, archive: Archive) -> list[Resource]:
+    """The archive, its model, that model's endpoint configuration and the endpoint. Reads nothing."""
+    aws = config.aws
+    key = inventory.archive_key(config.name, archive.digest)
+    upload = {
+        "Filename": str(archive.path),
+        "Bucket": aws.bucket,
+        "Key": key,
+        "ExtraArgs": {"ExpectedBucketOwner": aws.account},
+    }
+    container = {
+        "Image": aws.image,
+        "ModelDataUrl": f"s3://{aws.bucket}/{key}",
+        "Environment": container_environment(config) | {DIGEST_ENTRY: archive.digest},
+    }
+    served = {"PrimaryContainer": container, "ExecutionRoleArn": aws.role}
+    model = versioned(config.name, served)
+    variant = {
+        "VariantName": "AllTraffic",
+        "ModelName": model,
+        "InstanceType": aws.instance_type,
+        "InitialInstanceCount": aws.instance_count,
+    }
+    serving = {"ProductionVariants": [variant]}
+    version = versioned(config.name, serving)
+    tags = _tags(config)
+    return [
+        Resource("archive", key, params=upload),
+        Resource("model", model, params={"ModelName": model, **served, "Tags": tags}),
+        Resource("endpoint_config", version, params={"EndpointConfigName": version, **serving, "Tags": tags}),
+        endpoint(config, version),
+    ]
+
+
+def endpoint(config: Config, version: str) -> Resource:
+    """The endpoint that serves this version."""
+    params = {"EndpointName": config.name, "EndpointConfigName": version, "Tags": _tags(config)}
+    return Resource("endpoint", config.name, version, params=params)
+
+
+def _tags(config: Config) -> list[dict[str, str]]:
+    return [{"Key": OWNER_TAG, "Value": config.name}]
+
+
+def example(config: Config, request: Request) -> str:
+    """Lines of Python that post the request through boto3 and print the answer."""
+    return f"""\
+import boto3
+
+runtime = boto3.client("sagemaker-runtime", region_name="{config.aws.region}")
+answer = runtime.invoke_endpoint(
+    EndpointName="{config.name}",
+    ContentType="{request.content_type}",
+    Body={request.body!r},
+)
+print(answer["Body"].read().decode())"""
+
+
+@cache
+def _s3(region: str) -> S3Client:
+    return boto3.client("s3", region_name=region, config=SETTINGS)
+
+
+@cache
+def _sagemaker(region: str) -> SageMakerClient:
+    return boto3.client("sagemaker", region_name=region, config=SETTINGS)
+
+
+@cache
+def _runtime(region: str) -> SageMakerRuntimeClient:
+    return boto3.client("sagemaker-runtime", region_name=region, config=SETTINGS)
+
+
+@cache
+def _logs(region: str) -> CloudWatchLogsClient:
+    return boto3.client("logs", region_name=region, config=SETTINGS)
+
+
+@contextmanager
+def _told(refused: type[CloudError] = CloudError) -> Iterator[None]:
+    """Tell the SDK's errors as sentences; `refused` is raised where AWS surely did nothing."""
+    try:
+        yield
+    except (ClientError, S3UploadFailedError) as error:
+        # boto3 tells a failed upload as text; the answer that it had is the error it came of.
+        source = error if isinstance(error, ClientError) else error.__context__
+        response: Mapping[str, Any] = source.response if isinstance(source, ClientError) else {}
+        kind = refused if _is_first_answer(response) else CloudError
+        raise kind(aws_errors.refusal(response) or str(error)) from error
+    except BotoCoreError as error:
+        raise CloudError(aws_errors.failure(type(error).__name__, str(error))) from error
+
+
+def _is_first_answer(response: Mapping[str, Any]) -> bool:
+    """Whether the only try was refused: where there were more, an earlier one may have had its effect."""
+    metadata = response.get("ResponseMetadata", {})
+    return 400 <= metadata.get("HTTPStatusCode", 500) < 500 and not metadata.get("RetryAttempts", 0)
+
+
+@_told()
+def check(config: Config) -> None:
+    """Fail now if credentials, bucket or region are wrong: nothing has been written yet."""
+    aws = config.aws
+    place = f"deploy.toml: [aws]: bucket {aws.bucket!r}"
+    try:
+        answer = _s3(aws.region).head_bucket(Bucket=aws.bucket, ExpectedBucketOwner=aws.account)
+    except ClientError as error:
+        if reason := aws_errors.bucket(error.response["Error"]["Code"], aws.account):
+            raise CloudError(f"{place} {reason}") from error
+        raise
+    region = answer.get("BucketRegion", aws.region)
+    if region != aws.region:
+        raise CloudError(f"{place} is in {region}, expected one in {aws.region}: SageMaker reads no other")
+
+
+@_told()
+def observed(config: Config) -> list[Resource]:
+    """Archives, models, endpoint configurations and the endpoint, in this order; what is not ours says so."""
+    sagemaker = _sagemaker(config.aws.region)
+    return [
+        *inventory.archives(_s3(config.aws.region), config),
+        *inventory.models(sagemaker, config),
+        *inventory.endpoint_configs(sagemaker, config),
+        *inventory.endpoint(sagemaker, config),
+    ]
+
+
+@_told()
+def traces(config: Config) -> list[Resource]:
+    """The log group, which SageMaker made, and uploads that were cut off."""
+    return [
+        *inventory.log_groups(_logs(config.aws.region), config),
+        *inventory.uploads(_s3(config.aws.region), config),
+    ]
+
+
+@_told()
+def settle(config: Config, say: Say) -> None:
+    """Return once the endpoint is not changing, whatever its state is then."""
+    aws_endpoint.settled(_sagemaker(config.aws.region), config, say)
+
+
+def apply(config: Config, change: Change, say: Say) -> None:
+    """Make one change and return when it has happened.
+
+    Raises Refused if nothing was changed, NotServed if the endpoint settled on something else.
+    """
+    if change.resource.kind == "endpoint":
+        _move(config, change, say)
+    elif change.action == "delete":
+        _delete(config, change.resource)
+    else:
+        _create(config, change.resource, say)
+
+
+def _move(config: Config, change: Change, say: Say) -> None:
+    sagemaker = _sagemaker(config.aws.region)
+    with _told(Refused):
+        since = aws_endpoint.begin(sagemaker, config, change)
+    # From here on SageMaker is at it: an error is not one of a change that was not made.
+    with _told():
+        described = aws_endpoint.see_through(sagemaker, config, change, say)
+    aws_endpoint.verify(described, change, since)
+
+
+@_told(Refused)
+def _create(config: Config, resource: Resource, say: Say) -> None:
+    if resource.kind == "archive":
+        _upload(config, resource, say)
+    else:
+        create = getattr(_sagemaker(config.aws.region), f"create_{resource.kind}")
+        # A name carries the digest of its parameters: what is there already is what we want.
+        with _unless(_is_there):
+            create(**resource.params)
+
+
+def _upload(config: Config, resource: Resource, say: Say) -> None:
+    size, sent = max(1, Path(resource.params["Filename"]).stat().st_size), 0
+
+    def count(transferred: int) -> None:
+        nonlocal sent
+        sent += transferred
+        say(f"{sent / size:.0%} of {size / 1e6:,.1f} MB")
+
+    _s3(config.aws.region).upload_file(**resource.params, Callback=count)
+
+
+@_told(Refused)
+def _delete(config: Config, resource: Resource) -> None:
+    s3, bucket = _s3(config.aws.region), _bucket(config)
+    with _unless(_is_gone):
+        if resource.kind == "archive":
+            s3.delete_object(**bucket, Key=resource.name)
+        elif resource.kind == "upload":
+            s3.abort_multipart_upload(**bucket, Key=resource.name, UploadId=resource.version)
+        elif resource.kind == "log_group":
+            _logs(config.aws.region).delete_log_group(logGroupName=resource.name)
+        else:
+            delete = getattr(_sagemaker(config.aws.region), f"delete_{resource.kind}")
+            delete(**{IDENTITY[resource.kind]: resource.name})
+
+
+def _bucket(config: Config) -> dict[str, Any]:
+    return {"Bucket": config.aws.bucket, "ExpectedBucketOwner": config.aws.account}
+
+
+@contextmanager
+def _unless(settled: Callable[[Mapping[str, Any]], bool]) -> Iterator[None]:
+    """Take an answer for success where it says that what was asked for is so already."""
+    try:
+        yield
+    except ClientError as error:
+        if not settled(error.response):
+            raise
+
+
+def _is_there(response: Mapping[str, Any]) -> bool:
+    return "already exist" in response["Error"].get("Message", "")
+
+
+def _is_gone(response: Mapping[str, Any]) -> bool:
+    gone = {"NoSuchUpload", "NoSuchBucket", "ResourceNotFoundException"}
+    return response["Error"].get("Code") in gone or inventory.is_absent(response)
+
+
+@_told()
+def invoke(config: Config, request: Request) -> Answer:
+    """The endpoint's answer; CloudError with the container's own words if it is none."""
+    accept = {"Accept": request.accept} if request.accept else {}
+    try:
+        answer = _runtime(config.aws.region).invoke_endpoint(
+            EndpointName=config.name, Body=request.body, ContentType=request.content_type, **accept
+        )
+    except ClientError as error:
+        if error.response["Error"].get("Code") == "ValidationError" and "not found" in str(error):
+            raise CloudError(f"endpoint {config.name!r} is not there: `deploy-endpoint` makes it") from error
+        raise
+    return Answer(answer["Body"].read(), answer.get("ContentType", ""))
+
+
+@_told()
+def status(config: Config) -> dict[str, str]:
+    """What the endpoint is and does; empty if there is none."""
+    sagemaker = _sagemaker(config.aws.region)
+    described = inventory.describe(sagemaker, config)
+    if not described:
+        return {}
+    variants = described.get("ProductionVariants", [])
+    instances = ", ".join(
+        f"{v.get('CurrentInstanceCount', '?')} of {v.get('DesiredInstanceCount', '?')}" for v in variants
+    )
+    facts = {
+        "endpoint": described["EndpointName"],
+        "region": config.aws.region,
+        "state": described["EndpointStatus"],
+        "version": described.get("EndpointConfigName", ""),
+        "instances": instances,
+        "changed": inventory.in_utc(described["LastModifiedTime"]),
+        "failure": described.get("FailureReason", ""),
+    }
+    return {name: fact for name, fact in facts.items() if fact}
+
+
+@_told()
+def logs(config: Config, since: datetime) -> list[Event]:
+    """What the containers printed from `since` on, in the order of time."""
+    client, group = _logs(config.aws.region), inventory.log_group(config.name)
+    try:
+        return cloudwatch.events(client, group, since)
+    except client.exceptions.ResourceNotFoundException as error:
+        raise CloudError(f"there is no log group {group}: no container has been started under it") from error
+
+
+@_told()
+def logs_of_new(config: Config, since: datetime) -> list[Event]:
+    """The same of those containers alone that were started from `since` on; empty if there is none."""
+    client, group = _logs(config.aws.region), inventory.log_group(config.name)
+    with _unless(_is_gone):
+        if streams := cloudwatch.streams_from(client, group, since):
+            return cloudwatch.events(client, group, since, streams)
+    return []

@@ -1,0 +1,220 @@
+"""deploy.toml, checked before anything leaves this machine.
+
+The models below are the format's documentation: every field says what would be right, and the same words
+are the error's. A mistake is told as `deploy.toml: [section]: key is 'value', expected …`.
+"""
+
+import difflib
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+FILE = "deploy.toml"
+# Source: the SageMaker API's ContainerDefinition, Environment: 1024 bytes for each key and each value.
+MAX_ENTRIES, MAX_ENTRY_BYTES, MAX_ENVIRONMENT_BYTES = 100, 1024, 32 * 1024
+DIGEST_ENTRY = "SLIPWAY_MANIFEST_SHA256"  # what a target adds to every container's environment
+RESERVED = re.compile(r"(SLIPWAY|AIP)_.*|SAGEMAKER_(BIND_TO_PORT|BASE_DIR)")
+SECRET_VALUE = re.compile(
+    r"(AKIA|ASIA)[0-9A-Z]{16}|gh[pousr]_\w{20,}|github_pat_\w{20,}|hf_\w{20,}|sk-[\w-]{20,}|xox[abprs]-[\w-]{10,}"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.|://[^/\s:@]+:[^/\s@]+@"
+)
+SECRET_NAME = re.compile(
+    r"(.*_)?(PASSWORD|PASSWD|SECRET|SECRET_KEY|SECRET_ACCESS_KEY|API_KEY|TOKEN)", re.IGNORECASE
+)
+# A secret's address is no secret, nor is a number of tokens.
+NO_SECRET = re.compile(r"arn:aws.*|projects/[^/]+/secrets/.*|[\d.]*|true|false")
+
+
+class ConfigError(ValueError):
+    """deploy.toml cannot be used; the message has a line for each mistake: place, value, what is right."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+
+class Aws(_Section):
+    """[aws]: the account and the machine."""
+
+    region: str = Field(
+        pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]+$", description="an AWS region", examples=["us-east-1"]
+    )
+    bucket: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9-]*(\.[a-z0-9][a-z0-9-]*)*$",
+        min_length=3,
+        max_length=63,
+        description="a bucket's name: 3 to 63 of a-z, 0-9, '-' and '.'",
+        examples=["my-company-models"],
+    )
+    role: str = Field(
+        pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[a-zA-Z0-9_+=,.@/-]+$",
+        max_length=2048,
+        description="the ARN of the role that SageMaker takes on",
+        examples=["arn:aws:iam::123456789012:role/slipway-execution"],
+    )
+    image: str = Field(
+        pattern=r"^\S+$",
+        max_length=255,
+        description="an image's URI without blanks",
+        examples=["123456789012.dkr.ecr.us-east-1.amazonaws.com/slipway-serving:1"],
+    )
+    instance_type: str = Field(
+        pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$",
+        description="a SageMaker hosting type",
+        examples=["ml.m7i.large"],
+    )
+    instance_count: int = Field(default=1, ge=1, description="a whole number of at least 1", examples=[1])
+
+    @property
+    def account(self) -> str:
+        """The account of the role: the bucket must belong to it, too."""
+        return self.role.split(":")[4]
+
+
+class Serving(_Section):
+    """[serving]: the runtime's limits; what is left out keeps the runtime's own default."""
+
+    # The runtime's own bounds: what it would refuse at start is refused here.
+    max_queue: int | None = Field(
+        default=None, ge=1, le=100_000, description="a whole number of 1 to 100000", examples=[64]
+    )
+    max_body_mb: int | None = Field(
+        default=None, ge=1, le=1024, description="a whole number of 1 to 1024", examples=[25]
+    )
+    header_timeout_s: float | None = Field(
+        default=None, ge=0.1, le=3600, description="seconds, 0.1 to 3600", examples=[10]
+    )
+    body_timeout_s: float | None = Field(
+        default=None, ge=0.1, le=3600, description="seconds, 0.1 to 3600", examples=[10]
+    )
+    # SageMaker kills a container 30 s after it asked it to stop.
+    drain_s: float | None = Field(
+        default=None, ge=0, lt=30, description="seconds, 0 to less than 30", examples=[25]
+    )
+
+
+class Config(_Section):
+    """deploy.toml whole."""
+
+    # With 12 hex digits behind it, the name must fit the 63 characters that SageMaker allows.
+    name: str = Field(
+        pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9])*$",
+        max_length=50,
+        description="1 to 50 letters and digits, with '-' between them",
+        examples=["flight-delay"],
+    )
+    keep_versions: int = Field(default=2, ge=0, description="a whole number, 0 or more", examples=[2])
+    aws: Aws
+    serving: Serving = Serving()
+    environment: dict[str, str] = {}
+
+    @field_validator("environment")
+    @classmethod
+    def _one_by_one(cls, environment: dict[str, str]) -> dict[str, str]:
+        wrong = [text for key, value in environment.items() if (text := _wrong_entry(key, value))]
+        if wrong:
+            raise ValueError("\n".join(wrong))
+        return environment
+
+    @model_validator(mode="after")
+    def _all_together(self) -> Self:
+        entries = container_environment(self) | {DIGEST_ENTRY: "0" * 64}
+        size = sum(len(key.encode()) + len(value.encode()) for key, value in entries.items())
+        if len(entries) > MAX_ENTRIES:
+            raise ValueError(
+                f"{len(entries)} entries with Slipway's own, expected at most {MAX_ENTRIES} in a container"
+            )
+        if size > MAX_ENVIRONMENT_BYTES:
+            raise ValueError(f"{size} bytes in all, expected at most {MAX_ENVIRONMENT_BYTES} in a container")
+        return self
+
+
+def load(project: Path) -> Config:
+    """The configuration in the project's deploy.toml. Raises ConfigError with every mistake in it."""
+    path = project / FILE
+    try:
+        return Config.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{FILE}: not in {project.resolve()}; PROJECT (or --project) names the folder that holds it"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{FILE}: not valid TOML: {error}") from None
+    except ValidationError as error:
+        raise ConfigError("\n".join(_sentence(mistake) for mistake in error.errors())) from None
+
+
+def container_environment(config: Config) -> dict[str, str]:
+    """What the container gets from deploy.toml: [environment] as it is, [serving] as SLIPWAY_* settings."""
+    limits = config.serving.model_dump(exclude_none=True)
+    return config.environment | {f"SLIPWAY_{key.upper()}": str(value) for key, value in limits.items()}
+
+
+def _wrong_entry(key: str, value: str) -> str:
+    """What is wrong with one entry of [environment]; empty if nothing is. A secret's value is never shown."""
+    if not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", key):
+        return f"{key!r} is no name for a variable, expected letters, digits and '_', such as LOG_LEVEL"
+    if RESERVED.fullmatch(key):
+        return f"{key} is reserved: Slipway or the cloud sets it; limits of the runtime go into [serving]"
+    if max(len(key), len(value.encode())) > MAX_ENTRY_BYTES:
+        return f"{key[:40]} has {len(value.encode())} bytes, expected at most {MAX_ENTRY_BYTES}"
+    if SECRET_VALUE.search(value) or (SECRET_NAME.fullmatch(key) and not NO_SECRET.fullmatch(value)):
+        return (
+            f"{key} looks like a secret, and whoever may describe the model could read it: "
+            "keep it in Secrets Manager and give its ARN here"
+        )
+    return ""
+
+
+def _sentence(mistake: ErrorDetails) -> str:
+    """One pydantic error in the house's form."""
+    *sections, key = [str(part) for part in mistake["loc"]] or [""]
+    section = _section(sections)
+    where = "".join(f"[{name}]: " for name in sections)
+    text = _missing(section, key) if mistake["type"] == "missing" else ""
+    if mistake["type"] == "extra_forbidden":
+        text = _unknown(section, key, mistake["input"])
+    if mistake["type"] == "value_error":
+        return "\n".join(
+            f"{FILE}: [environment]: {line}" for line in str(mistake["ctx"]["error"]).splitlines()
+        )
+    return f"{FILE}: {where}{text or _wrong(section, key, mistake['input'])}"
+
+
+def _section(path: list[str]) -> dict[str, FieldInfo]:
+    sections: dict[str, type[_Section]] = {"aws": Aws, "serving": Serving}
+    if not path:
+        return Config.model_fields
+    return sections[path[0]].model_fields if path[0] in sections else {}
+
+
+def _missing(section: dict[str, FieldInfo], key: str) -> str:
+    if key == "aws":
+        needed = ", ".join(name for name, field in Aws.model_fields.items() if field.is_required())
+        return f"the section [aws] is missing, expected one with {needed}"
+    return f"{key} is missing, expected {_right(section[key])}"
+
+
+def _unknown(section: dict[str, FieldInfo], key: str, value: object) -> str:
+    kind = "section" if isinstance(value, dict) else "key"
+    near = difflib.get_close_matches(key, section, n=1)
+    meant = f" (did you mean {near[0]!r}?)" if near else ""
+    return f"unknown {kind} {key!r}, expected one of {', '.join(sorted(section))}{meant}"
+
+
+def _wrong(section: dict[str, FieldInfo], key: str, value: Any) -> str:
+    if key in section and section[key].description:
+        return f"{key} is {value!r}, expected {_right(section[key])}"
+    expected = "a section such as [" + key + "]" if key in section else "text in quotes"
+    return f"{key} is {value!r}, expected {expected}"
+
+
+def _right(field: FieldInfo) -> str:
+    example = (field.examples or [""])[0]
+    shown = f'"{example}"' if isinstance(example, str) else example
+    return f"{field.description}, such as {shown}"

@@ -1,0 +1,282 @@
+"""What a person can ask for: each verb names its stages and leaves the rest to them."""
+
+import importlib
+import statistics
+import subprocess
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from deploy import config as configuration
+from deploy import package, rollout, terminal
+from deploy import plan as plans
+from deploy.config import Config
+from deploy.package import Archive
+from deploy.plan import Resource
+from deploy.target import Answer, CloudError, Event, Request, Target
+
+if TYPE_CHECKING:
+    from deploy import aws
+
+    _: Target = aws  # the type checker sees to it that the module is one
+
+KIT = Path(__file__).resolve().parents[1]
+TARGETS = {"aws": "deploy.aws"}
+CONTENT_TYPES = {
+    ".json": "application/json",
+    ".jsonl": "application/jsonlines",
+    ".csv": "text/csv",
+    ".npy": "application/x-npy",
+}
+SHOWN_ANSWERS = 5
+FOLLOW_EVERY_S = 1.0
+
+
+class VerbError(Exception):
+    """A verb cannot do what it was asked; the message says why and what to do."""
+
+
+# What a person gets told in a sentence and without a traceback.
+EXPECTED = (
+    VerbError,
+    configuration.ConfigError,
+    package.PackageError,
+    plans.PlanError,
+    CloudError,
+    terminal.NoTerminal,
+    OSError,
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One command: what it is about, where, and what was agreed to beforehand."""
+
+    project: Path
+    config: Config
+    target: Target
+    yes: bool
+    live: bool
+
+    @property
+    def model(self) -> Path:
+        return self.project / "build" / "model"
+
+    @property
+    def place(self) -> rollout.Place:
+        return rollout.Place(self.target, self.config)
+
+
+def run(options: Namespace) -> None:
+    """Do the verb that the options name. Raises one of EXPECTED, or KeyboardInterrupt."""
+    project = options.project
+    if options.verb == "train":
+        return _train(project)
+    config = configuration.load(project)
+    verb: Callable[[Run, Namespace], None] = globals()[options.verb.replace("-", "_")]
+    return verb(Run(project, config, _target(options.cloud), options.yes, options.live), options)
+
+
+def _target(cloud: str) -> Target:
+    if cloud not in TARGETS:
+        raise VerbError(f"CLOUD={cloud}: not built yet, expected one of {', '.join(TARGETS)}")
+    return cast(Target, importlib.import_module(TARGETS[cloud]))
+
+
+def deploy_endpoint(run: Run, options: Namespace) -> None:
+    """Train if there is no model, package, plan, apply, wait, and prove it with the samples."""
+    run.target.check(run.config)
+    if not run.model.is_dir():
+        _train(run.project)
+    desired = run.target.desired(run.config, _packaged(run))
+    changes = plans.plan(desired, _observed(run), run.config.keep_versions)
+    terminal.show_plan(changes)
+    if run.live and any(change.action == "create" for change in changes):
+        _ask(run, "Make these changes? An endpoint is billed from its creation until `destroy`.")
+    rollout.make(run.place, changes)
+    _prove(run)
+
+
+def plan(run: Run, options: Namespace) -> None:
+    """Show what a deploy would change, and change nothing."""
+    run.target.check(run.config)
+    desired = run.target.desired(run.config, _packaged(run))
+    terminal.show_plan(plans.plan(desired, _observed(run), run.config.keep_versions))
+
+
+def rollback(run: Run, options: Namespace) -> None:
+    """Put an older version back in service: the newest before the present one, or the one named."""
+    observed = _observed(run)
+    version = plans.older(observed, options.to)
+    desired = [*plans.whole(version.key, observed), run.target.endpoint(run.config, version.name)]
+    changes = plans.plan(desired, observed, run.config.keep_versions)
+    terminal.show_plan(changes)
+    rollout.make(run.place, changes)
+    _prove(run)
+
+
+def destroy(run: Run, options: Namespace) -> None:
+    """Remove all of this deployment, after a question, and list again to prove it."""
+    changes = plans.plan([], _everything(run))
+    terminal.show_plan(changes)
+    if changes:
+        _ask(run, f"Delete all of this? Nothing brings {run.config.name!r} back but another deploy.")
+    rollout.make(run.place, changes)
+    _prove_gone(run)
+
+
+def invoke(run: Run, options: Namespace) -> None:
+    """Post a file, or each of the samples, and print the answers."""
+    for request in _requests(run, options):
+        answer = run.target.invoke(run.config, request)
+        sys.stdout.buffer.write(answer.body)
+        if not answer.body.endswith(b"\n") and not answer.content_type.endswith("npy"):
+            sys.stdout.buffer.write(b"\n")
+        sys.stdout.buffer.flush()
+
+
+def status(run: Run, options: Namespace) -> None:
+    """Say what the endpoint is and does, and which versions a rollback could put back."""
+    facts = run.target.status(run.config)
+    if not facts:
+        terminal.line(f"{run.config.name} is not deployed")
+        return
+    for name, fact in facts.items():
+        terminal.line(f"{name:10} {fact}")
+    observed = run.target.observed(run.config)
+    for version in plans.versions(observed):
+        if version.key not in plans.in_service(observed):
+            terminal.line(f"{'kept':10} {version.name} (made {version.seen.created})")
+
+
+def logs(run: Run, options: Namespace) -> None:
+    """Print what the containers printed, and go on doing so if asked."""
+    since = datetime.now(UTC) - options.since
+    seen: set[tuple[str, str]] = set()
+    while True:
+        events = run.target.logs(run.config, since)
+        _print_new(events, seen)
+        if not options.follow:
+            break
+        # A line may arrive later than one that is younger: look back a little, and know what was shown.
+        since = max([since, *(event.time - timedelta(seconds=10) for event in events)])
+        time.sleep(FOLLOW_EVERY_S)
+    if not seen:
+        terminal.aside("nothing was printed since then; --since 1d looks back further")
+
+
+def _print_new(events: Sequence[Event], seen: set[tuple[str, str]]) -> None:
+    for event in events:
+        if (event.stream, event.id) not in seen:
+            seen.add((event.stream, event.id))
+            terminal.line(f"{event.time:%Y-%m-%d %H:%M:%S}  {event.stream}  {event.text}")
+
+
+def _train(project: Path) -> None:
+    """Train in a process of its own: what it imports is none of a deploy's business."""
+    command = [sys.executable, str(KIT / "training" / "launch.py"), "--project", str(project)]
+    # A group of its own: Ctrl-C comes to it once, from here, and it has the time that it needs to stop.
+    with subprocess.Popen(command, process_group=0) as process:
+        try:
+            status = process.wait()
+        except KeyboardInterrupt:
+            process.terminate()
+            process.wait()
+            raise
+    if status:
+        raise VerbError(f"training failed (exit status {status}): see what it printed above")
+
+
+def _packaged(run: Run) -> Archive:
+    if not run.model.is_dir():
+        raise VerbError(f"{run.model}: there is no model yet; `make train` makes one")
+    out = run.project / "build" / "model.tar.gz"
+    with terminal.working("package the model") as say:
+        return package.build(
+            run.model, run.project / "inference", out, lambda size: say(f"{size / 1e6:,.0f} MB")
+        )
+
+
+def _observed(run: Run) -> list[Resource]:
+    with terminal.working("look at what is there") as say:
+        run.target.settle(run.config, lambda state: say(f"endpoint: {state}"))
+        return run.target.observed(run.config)
+
+
+def _everything(run: Run) -> list[Resource]:
+    return [*run.target.traces(run.config), *_observed(run)]
+
+
+def _ask(run: Run, question: str) -> None:
+    if not run.yes and not terminal.agrees(question):
+        raise VerbError("nothing was changed")
+
+
+def _prove(run: Run) -> None:
+    """Have every sample answered by the endpoint; show the first answers, and how to get more."""
+    requests = _samples(run.project)
+    if not requests:
+        terminal.line("inference/samples.jsonl is not there: the endpoint was asked nothing")
+        return
+    timed = [_timed(run, number, request) for number, request in enumerate(requests, start=1)]
+    median = statistics.median_low(seconds for _, seconds in timed)
+    terminal.line(
+        f"{run.config.name} answered {len(timed)} of {len(requests)} samples, {median * 1000:.1f} ms each"
+    )
+    for request, (answer, _) in list(zip(requests, timed, strict=True))[:SHOWN_ANSWERS]:
+        terminal.line(f"  {terminal.shown(request.body.decode())}")
+        terminal.line(f"    -> {terminal.shown(answer.body.decode())}", style="green")
+    _show_example(run, requests[0])
+
+
+def _show_example(run: Run, request: Request) -> None:
+    terminal.line("\n# the same from Python:", style="dim")
+    terminal.line(run.target.example(run.config, request))
+    terminal.line("# end\n", style="dim")
+
+
+def _timed(run: Run, number: int, request: Request) -> tuple[Answer, float]:
+    start = time.perf_counter()
+    try:
+        answer = run.target.invoke(run.config, request)
+    except CloudError as error:
+        raise VerbError(
+            f"inference/samples.jsonl: the endpoint did not answer sample {number}: {error}"
+        ) from error
+    return answer, time.perf_counter() - start
+
+
+def _prove_gone(run: Run) -> None:
+    left = _everything(run)
+    ours = [f"{resource.kind} {resource.name}" for resource in left if resource.seen.ours]
+    if ours:
+        raise VerbError(f"still there: {', '.join(ours)}; give the same command again")
+    terminal.line(f"nothing of {run.config.name} is left")
+    for resource in left:
+        terminal.line(f"not this deployment's, left alone: {resource.kind} {resource.name}")
+
+
+def _requests(run: Run, options: Namespace) -> list[Request]:
+    if not options.body:
+        samples = _samples(run.project)
+        if not samples:
+            raise VerbError("inference/samples.jsonl is not there: BODY=file (or --body) says what to post")
+        return samples
+    content_type = options.content_type or CONTENT_TYPES.get(options.body.suffix, "application/json")
+    return [Request(options.body.read_bytes(), content_type, options.accept)]
+
+
+def _samples(project: Path) -> list[Request]:
+    """A request for each line of samples.jsonl; none without the file.
+
+    It goes as what it is, a line of JSON Lines: as JSON, an instance that is a list would look like many.
+    """
+    path = project / "inference" / "samples.jsonl"
+    if not path.is_file():
+        return []
+    return [Request(text, CONTENT_TYPES[".jsonl"]) for text in path.read_bytes().splitlines() if text.strip()]

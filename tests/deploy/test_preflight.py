@@ -1,0 +1,121 @@
+"""A handler or samples that surely cannot work are refused by file and line; the handler never runs here."""
+
+from __future__ import annotations
+
+import pytest
+
+from deploy.package import PackageError
+from deploy.preflight import check_handler, check_samples
+
+GOOD = "class Handler:\n    def load(self, d): ...\n    def predict(self, x): ...\n"
+
+REFUSED_HANDLERS = {
+    "syntax": ("class Handler:\n    def load(self: ...\n", r"handler\.py:2: .*def load\(self: \.\.\."),
+    "indentation": ("class Handler:\n  x = 1\n      y = 2\n", r"handler\.py:3: unexpected indent"),
+    "NUL": ("x = 1\0", "null bytes"),
+    "no class": ("def predict(x): return x\n", r"handler\.py: has no class Handler"),
+    "other case": ("class handler:\n    pass\n", "has no class Handler"),
+    "only in a comment": ("# class Handler\n'Handler'\n", "has no class Handler"),
+    "empty": ("", "has no class Handler"),
+    "no predict": (
+        "x = 1\nclass Handler:\n    def load(self, d): ...\n",
+        r"handler\.py:2: class Handler has no method predict",
+    ),
+    "predict outside": (
+        "class Handler:\n    def load(self, d): ...\ndef predict(self, x): ...\n",
+        "has no method predict",
+    ),
+    "no load": ("class Handler:\n    def predict(self, x): ...\n", "has no method load"),
+}
+
+# Reading cannot show that these lack anything, so the samples will, at start.
+UNCERTAIN_HANDLERS = {
+    "whole": GOOD,
+    "async": GOOD.replace("def predict", "async def predict"),
+    "a base": "from kit import Base\nclass Handler(Base): pass\n",
+    "a decorator": "import kit\n@kit.handler\nclass Handler: pass\n",
+    "a metaclass": "import kit\nclass Handler(metaclass=kit.Meta): pass\n",
+    "imported": "from mine import Handler\n",
+    "imported under another name": "from mine import Model as Handler\n",
+    "star": "from mine import *\n",
+    "assigned": "import mine\nHandler = mine.make()\n",
+    "dynamic": "globals()['Handler'] = type('Handler', (), {})\n",
+    "module __getattr__": "def __getattr__(name): ...\n",
+    "method assigned inside": "class Handler:\n    load = predict = lambda self, x: x\n",
+    "method assigned outside": "class Handler: pass\nHandler.load = Handler.predict = print\n",
+    "set by setattr": "class Handler: pass\nsetattr(Handler, 'predict', print)\n",
+    "two readings": f"try:\n    from mine import Handler\nexcept ImportError:\n    {'class Handler: pass'}\n",
+    "odd escape": GOOD + "x = '\\d'\n",
+    "other encoding": "# coding: latin-1\n# \xe9\n" + GOOD,
+}
+
+
+@pytest.mark.parametrize(("source", "said"), REFUSED_HANDLERS.values(), ids=REFUSED_HANDLERS.keys())
+def test_a_handler_that_cannot_work_is_refused(tmp_path, source, said):
+    handler = tmp_path / "handler.py"
+    handler.write_text(source)
+
+    with pytest.raises(PackageError, match=said):
+        check_handler(handler)
+
+
+@pytest.mark.parametrize("source", UNCERTAIN_HANDLERS.values(), ids=UNCERTAIN_HANDLERS.keys())
+def test_a_handler_that_may_work_passes(tmp_path, source):
+    handler = tmp_path / "handler.py"
+    handler.write_text(source, encoding="latin-1")
+
+    check_handler(handler)
+
+
+def test_the_handler_is_never_run(tmp_path):
+    handler = tmp_path / "handler.py"
+    handler.write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nimport no_such_module\n" + GOOD)
+
+    check_handler(handler)
+
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_missing_handler_is_named(tmp_path):
+    with pytest.raises(PackageError, match=r"handler\.py: is not there: write a class Handler"):
+        check_handler(tmp_path / "handler.py")
+
+
+def test_a_handler_too_deep_to_parse_is_refused(tmp_path):
+    (tmp_path / "handler.py").write_text("x = " + "(" * 5000 + ")" * 5000)
+
+    with pytest.raises(PackageError, match=r"handler\.py"):
+        check_handler(tmp_path / "handler.py")
+
+
+@pytest.mark.parametrize("text", [b"", b"[1, 2]\n", b'{"a": 1.5}\r\n"x"', '{"à": "\u2028"}\n'.encode()])
+def test_samples_of_one_json_value_a_line_pass(tmp_path, text):
+    (tmp_path / "samples.jsonl").write_bytes(text)
+
+    check_samples(tmp_path / "samples.jsonl")
+
+
+def test_a_project_may_have_no_samples(tmp_path):
+    check_samples(tmp_path / "samples.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (b"{'a': 1}", "is not JSON"),
+        (b"[1,", "is not JSON"),
+        (b'{"a": NaN}', "NaN is not JSON"),
+        (b"[-Infinity]", "-Infinity is not JSON"),
+        (b"[1e999]", "1e999 is too large"),
+        (b'{"a": 1} {"a": 2}', "is not JSON"),
+        (b'"\xff"', "is not UTF-8"),
+        (b"   ", "is an empty line"),
+        (b"[" * 100_000, "is not JSON"),
+        ("[1]".encode("utf-16-le"), "is not JSON"),
+    ],
+)
+def test_a_bad_sample_is_refused_by_line(tmp_path, line, said):
+    (tmp_path / "samples.jsonl").write_bytes(b'{"a": 1}\n' + line + b"\n[2]\n")
+
+    with pytest.raises(PackageError, match=rf"samples\.jsonl:2: .*{said}"):
+        check_samples(tmp_path / "samples.jsonl")
