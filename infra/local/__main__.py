@@ -1,0 +1,107 @@
+"""The local cloud's commands: `python -m infra.local up|down|env|status`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from infra.local import daemon
+from infra.local.settings import SettingError, Settings, from_environment
+
+DESCRIPTION = """\
+The local cloud: AWS's APIs for this machine alone, in which endpoints are real processes.
+
+  eval "$(python -m infra.local env)"     point boto3, the AWS CLI and the SageMaker SDK in this shell at it
+  python -m infra.local status            what runs
+  python -m infra.local down              stop it, and every container; what it held is gone
+
+It starts by itself, runs in the background, and is shared by later commands.
+Settings are SLIPWAY_LOCAL_* variables, such as SLIPWAY_LOCAL_PORT (4577) and SLIPWAY_LOCAL_HOME (.local)."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command; the exit status."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.run(from_environment(), arguments))
+    except (SettingError, daemon.StartError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m infra.local",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    up = commands.add_parser("up", help="start it, and make what DIR/deploy.toml needs in the account")
+    env = commands.add_parser("env", help="the same, and print the lines that point a shell at it")
+    for command, run in ((up, _up), (env, _env)):
+        command.add_argument(
+            "--project",
+            type=Path,
+            metavar="DIR",
+            help="whose deploy.toml names the bucket and the role that must exist first",
+        )
+        command.set_defaults(run=run)
+    commands.add_parser("down", help="stop it with all its containers").set_defaults(run=_down)
+    commands.add_parser("status", help="where it is, and which endpoints there are").set_defaults(run=_status)
+    return parser
+
+
+def _up(settings: Settings, arguments: argparse.Namespace) -> int:
+    state = _started(settings, arguments)
+    print(f"the local cloud is at {state.url}")
+    return 0
+
+
+def _env(settings: Settings, arguments: argparse.Namespace) -> int:
+    from infra.local import project, shell
+
+    state = _started(settings, arguments)
+    needs = project.needs_of(arguments.project) if arguments.project else project.Needs()
+    for name, value in shell.variables(settings, state.url, needs, os.environ).items():
+        print(f"export {name}={shlex.quote(value)}")
+    return 0
+
+
+def _started(settings: Settings, arguments: argparse.Namespace) -> daemon.State:
+    """The local cloud, running, with what the project needs in its account."""
+    from infra.local import project, shell
+
+    if not daemon.running(settings.home):
+        print(f"starting the local cloud (log: {daemon.log_file(settings.home)}) …", file=sys.stderr)
+    state = daemon.up(settings)
+    needs = project.needs_of(arguments.project) if arguments.project else project.Needs()
+    for line in shell.provision(state.port, needs):
+        print(line, file=sys.stderr)
+    return state
+
+
+def _down(settings: Settings, arguments: argparse.Namespace) -> int:
+    print("the local cloud is stopped" if daemon.down(settings) else "no local cloud is running")
+    return 0
+
+
+def _status(settings: Settings, arguments: argparse.Namespace) -> int:
+    from infra.local import shell
+
+    state = daemon.running(settings.home)
+    if state is None:
+        print("no local cloud is running")
+        return 1
+    print(f"the local cloud is at {state.url} (process {state.pid}, log {daemon.log_file(settings.home)})")
+    for endpoint in shell.ask(state.port, "GET", "/_local/status")["endpoints"]:
+        print("{name}  {status}  {region}  account {account}".format(**endpoint))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

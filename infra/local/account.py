@@ -1,0 +1,35 @@
+"""What must exist in an account before a deployment, made where missing: its bucket and its execution role.
+
+In a real account `infra/aws` makes them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from infra.local.cloud import DEFAULT_REGION, Caller
+from infra.local.project import ROLE, Needs
+from infra.local.records import Records
+
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    ],
+}
+
+
+def provision(records: Records, needs: Needs) -> dict[str, Any]:
+    """Makes the bucket and the role unless they are there, in the account that the role names.
+
+    Returns what was made: {"made": ["bucket …", "role …"]}. Raises AwsError where a name is refused.
+    """
+    account_id = needs.account_id or records.settings.account_id
+    caller = Caller(account_id, needs.region or DEFAULT_REGION)
+    made = []
+    if needs.bucket and records.make_bucket(caller, needs.bucket):
+        made.append(f"bucket {needs.bucket}")
+    role = ROLE.fullmatch(needs.role)
+    if role and records.make_role(caller, role["name"], role["path"], TRUST):
+        made.append(f"role {role['name']}")
+    return {"made": made}

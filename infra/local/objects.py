@@ -1,0 +1,183 @@
+"""S3's objects as files: moto keeps the records of a bucket, and here its bytes stay out of memory.
+
+moto holds an object's value whole to store it, to join a multipart upload and to read it, several times over
+for a model of a gigabyte. What is replaced of it is `FakeKey.value`'s setter and `FakeMultipart`'s joining;
+the pinned version and tests/infra/local/test_objects.py hold that together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from moto.s3.exceptions import EntityTooSmall, InvalidPart, MalformedXML, S3ClientError
+from moto.s3.models import FakeKey, FakeMultipart, MultipartChecksumBuilder, s3_backends
+from moto.settings import S3_UPLOAD_PART_MIN_SIZE
+from moto.utilities.utils import get_partition
+
+from infra.local.cloud import Caller
+from infra.local.errors import AwsError
+
+CHUNK = 1024 * 1024
+MEMORY_BYTES = 256 * 1024  # what an object may have in memory; more is a file
+
+
+def keep_in_files(folder: Path) -> None:
+    """From now on moto's objects are unnamed files in that folder, which end with this process."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tempfile.tempdir = str(folder)
+    os.environ["MOTO_S3_DEFAULT_KEY_BUFFER_SIZE"] = str(MEMORY_BYTES)
+    key_class: Any = FakeKey
+    key_class.value = property(key_class.value.fget, _store)
+    upload_class: Any = FakeMultipart
+    upload_class.complete = _complete
+
+
+def open_object(caller: Caller, bucket: str, key: str) -> BinaryIO:
+    """See `Cloud.open_object`."""
+    return _reader(_find(caller, bucket, key))
+
+
+def size_of(caller: Caller, bucket: str, key: str) -> int:
+    """The object's size in bytes. Raises AwsError as `open_object` does."""
+    return cast(int, _find(caller, bucket, key).size)
+
+
+def owner_of(bucket: str) -> str | None:
+    """The account that has the bucket, None where there is none."""
+    place = s3_backends.bucket_accounts.get(bucket)
+    return place[1] if place else None
+
+
+def make_bucket(caller: Caller, bucket: str) -> bool:
+    """Makes the bucket in the caller's region; False where there is one of that name, whoever has it.
+
+    Raises AwsError for a name that S3 refuses.
+    """
+    if owner_of(bucket) is not None:
+        return False
+    try:
+        s3_backends[caller.account][get_partition(caller.region)].create_bucket(bucket, caller.region)
+    except S3ClientError as error:
+        raise AwsError(400, "InvalidBucketName", f"The specified bucket is not valid: {bucket!r}") from error
+    return True
+
+
+def _find(caller: Caller, bucket: str, key: str) -> Any:
+    backend = s3_backends[caller.account][get_partition(caller.region)]
+    if owner_of(bucket) not in (None, caller.account):
+        raise AwsError(403, "AccessDenied", "Access Denied", {"BucketName": bucket})
+    try:
+        found = backend.get_object(bucket, key)
+    except S3ClientError as error:
+        message = "The specified bucket does not exist"
+        raise AwsError(404, "NoSuchBucket", message, {"BucketName": bucket}) from error
+    if not isinstance(found, FakeKey):  # a delete marker is not a key
+        raise AwsError(404, "NoSuchKey", "The specified key does not exist.", {"Key": key})
+    return found
+
+
+def _reader(key: Any) -> BinaryIO:
+    if key.size <= MEMORY_BYTES:
+        return io.BytesIO(key.value)
+    with key.lock:
+        key._value_buffer.flush()
+        # A descriptor of our own outlives moto's, which is closed when the object is overwritten.
+        descriptor = os.dup(key._value_buffer.fileno())
+    return cast(BinaryIO, io.BufferedReader(_At(descriptor), CHUNK))
+
+
+class _At(io.RawIOBase):
+    """A file read by position, since duplicated descriptors share theirs."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count = os.preadv(self._descriptor, [buffer], self._position)
+        self._position += count
+        return count
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        starts = {
+            os.SEEK_SET: 0,
+            os.SEEK_CUR: self._position,
+            os.SEEK_END: os.fstat(self._descriptor).st_size,
+        }
+        self._position = starts[whence] + offset
+        return self._position
+
+    def close(self) -> None:
+        if not self.closed:
+            os.close(self._descriptor)
+        super().close()
+
+
+class _Joined:
+    """The bytes of a multipart upload's parts, one after the other, in a file."""
+
+    def __init__(self, parts: list[Any]) -> None:
+        self.file = tempfile.SpooledTemporaryFile(MEMORY_BYTES)  # noqa: SIM115 - it becomes the object's
+        for part in parts:
+            with _reader(part) as reader:
+                shutil.copyfileobj(reader, self.file, CHUNK)
+
+
+def _store(key: Any, value: bytes | _Joined) -> None:
+    if isinstance(value, _Joined):
+        key._value_buffer.close()
+        key._value_buffer = value.file
+    else:
+        key._value_buffer.seek(0)
+        key._value_buffer.truncate()
+        for chunk in _slices(value):
+            key._value_buffer.write(chunk)
+    key.contentsize = key._value_buffer.tell()
+
+
+def _slices(value: bytes | str) -> Iterator[memoryview]:
+    view = memoryview(value.encode() if isinstance(value, str) else value)
+    for at in range(0, len(view), CHUNK):
+        yield view[at : at + CHUNK]
+
+
+def _complete(upload: Any, body: Iterable[tuple[int, str]]) -> tuple[_Joined, str, Any]:
+    """Checks the parts as S3 does and joins them now: moto drops them before it stores the object."""
+    parts = [_part(upload, number, etag) for number, etag in body]
+    if not parts:
+        raise MalformedXML()
+    if any(part.contentsize < S3_UPLOAD_PART_MIN_SIZE for part in parts[:-1]):
+        raise EntityTooSmall()
+    digests = b"".join(bytes.fromhex(part.etag.strip('"')) for part in parts)
+    etag = f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(parts)}"
+    return _Joined(parts), etag, _checksum(upload, parts)
+
+
+def _part(upload: Any, number: int, etag: str) -> Any:
+    part = upload.parts.get(number)
+    if part is None or part.etag.strip('"') != etag.strip('"'):
+        raise InvalidPart()
+    return part
+
+
+def _checksum(upload: Any, parts: list[Any]) -> Any:
+    algorithm = upload.metadata.get("x-amz-checksum-algorithm")
+    builder = MultipartChecksumBuilder(algorithm, upload.metadata.get("x-amz-checksum-type"))
+    if not algorithm or builder.checksum_type != "COMPOSITE":
+        return None  # one over the whole object would need it whole in memory, as moto does it
+    for part in parts:
+        builder.addPart(part.value)
+    return builder.build()

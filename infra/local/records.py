@@ -1,0 +1,235 @@
+"""The account's records: moto, in this process, called as the WSGI application that it is.
+
+Nothing here is made true; that is for the services (`infra.local.sagemaker`), which ask these records.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import threading
+import urllib.parse
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from moto.core.request import (
+    PRESERVED_HEADER_NAMES_ENVIRON_KEY,
+    environ_key_for_header,
+    should_preserve_original_header_name,
+)
+from moto.iam.models import iam_backends
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.utilities.utils import get_partition
+
+from infra.local import objects
+from infra.local.asgi import Scope, header
+from infra.local.cloud import DEFAULT_REGION, Caller, Credential, credential_of
+from infra.local.errors import AwsError
+from infra.local.settings import Settings
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+log = logging.getLogger(__name__)
+_TARGETS = {"SageMaker": "sagemaker", "Logs_20140328": "logs"}  # target prefix -> signing name
+
+
+@dataclass(frozen=True)
+class Question:
+    """An HTTP request to moto: `path` is as it arrived, percent-encoded."""
+
+    method: str
+    path: str
+    headers: Iterable[tuple[str, str]]
+    query: str = ""
+    body: BinaryIO = field(default_factory=io.BytesIO)
+    length: int = 0
+
+
+@dataclass(frozen=True)
+class Reply:
+    """moto's HTTP answer; `body` is to be read once."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: Iterable[bytes]
+
+
+class Records:
+    """The account. Its methods are those of `infra.local.cloud.Cloud`, which see."""
+
+    def __init__(self, settings: Settings, port: int) -> None:
+        objects.keep_in_files(settings.home / "objects")
+        self.settings = settings
+        self.url = f"http://127.0.0.1:{port}"
+        self._host = f"127.0.0.1:{port}"
+        self._moto: WSGIApplication = DomainDispatcherApplication(create_backend_app)
+        # moto looks and then writes without a lock, so that two conditional puts both succeed: one at a time.
+        self._turns: dict[str, threading.Lock] = defaultdict(threading.Lock)
+
+    def caller_of(self, scope: Scope) -> Caller:
+        """See `Cloud.caller_of`."""
+        credential = credential_of(signature(scope))
+        if credential is None:
+            return Caller(self.settings.account_id, DEFAULT_REGION)
+        return Caller(self._account_of(credential.access_key), credential.region, credential.access_key)
+
+    def ask(self, caller: Caller, service: str, question: Question) -> Reply:
+        """Puts an HTTP request to moto in the caller's account; the reply's headers are lower-case.
+
+        Raises AwsError for what moto does not do.
+        """
+        got: list[Any] = []
+
+        def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Any:
+            got.extend((status, headers))
+
+        environ = self._environ(caller, question)
+        try:
+            with self._turns[service]:
+                body = self._moto(environ, start_response)
+        except NotImplementedError as error:
+            raise AwsError(
+                400, "UnknownOperationException", f"The local cloud cannot do this: {error}"
+            ) from error
+        except Exception as error:
+            log.exception("moto failed at %s %r", question.method, question.path)
+            raise AwsError(500, "InternalFailure", f"{type(error).__name__}: {error}") from error
+        headers = [(name.lower(), value) for name, value in got[1]]
+        return Reply(int(got[0].split()[0]), headers, _closing(body))
+
+    def moto(self, caller: Caller, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """See `Cloud.moto`."""
+        target = operation if "." in operation else f"SageMaker.{operation}"
+        service = _TARGETS[target.partition(".")[0]]
+        body = json.dumps(payload).encode()
+        headers = [
+            ("x-amz-target", target),
+            ("content-type", "application/x-amz-json-1.1"),
+            ("authorization", scope_line(Credential(caller.access_key, caller.region, service))),
+        ]
+        reply = self.ask(caller, service, Question("POST", "/", headers, "", io.BytesIO(body), len(body)))
+        return _answer(target, reply)
+
+    def open_object(self, caller: Caller, bucket: str, key: str) -> BinaryIO:
+        """See `Cloud.open_object`."""
+        return objects.open_object(caller, bucket, key)
+
+    def role_trusts(self, caller: Caller, role_arn: str, service: str) -> bool:
+        """See `Cloud.role_trusts`."""
+        for role in iam_backends[caller.account][get_partition(caller.region)].get_roles():
+            if role.arn == role_arn:
+                return _trusts(role.assume_role_policy_document, service)
+        return False
+
+    def make_bucket(self, caller: Caller, bucket: str) -> bool:
+        """See `objects.make_bucket`."""
+        return objects.make_bucket(caller, bucket)
+
+    def make_role(self, caller: Caller, name: str, path: str, trust: dict[str, Any]) -> bool:
+        """Makes the role with that trust policy; False where there is one of that name."""
+        backend = iam_backends[caller.account][get_partition(caller.region)]
+        if any(role.name == name for role in backend.get_roles()):
+            return False
+        backend.create_role(name, json.dumps(trust), path, None, "", [], None)
+        return True
+
+    def _account_of(self, access_key: str) -> str:
+        """An access key of 12 digits is an account's own; one that IAM or STS gave out is its account's."""
+        if len(access_key) == 12 and access_key.isdigit():
+            return access_key
+        for account_id, account in list(iam_backends.items()):
+            if any(access_key in backend.access_keys for backend in account.values()):
+                return str(account_id)
+        return self.settings.account_id
+
+    def _environ(self, caller: Caller, question: Question) -> dict[str, Any]:
+        path = urllib.parse.unquote_to_bytes(question.path).decode("latin-1")
+        query = f"?{question.query}" if question.query else ""
+        return {
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": "http",
+            "wsgi.input": question.body,
+            "wsgi.errors": io.StringIO(),
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": False,
+            "wsgi.run_once": False,
+            "REQUEST_METHOD": question.method,
+            "SCRIPT_NAME": "",
+            "PATH_INFO": path,
+            "RAW_URI": question.path + query,
+            "QUERY_STRING": question.query,
+            "SERVER_NAME": "127.0.0.1",
+            "SERVER_PORT": self._host.rpartition(":")[2],
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            **_environ_headers(question.headers),
+            "HTTP_HOST": self._host,
+            "HTTP_X_MOTO_ACCOUNT_ID": caller.account,
+            "CONTENT_LENGTH": str(question.length),
+        }
+
+
+def _environ_headers(headers: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Headers as WSGI has them. A name with "_" would pass for another's: only S3's metadata may have one."""
+    environ: dict[str, Any] = {}
+    spelled: dict[str, str] = {}
+    for name, value in headers:
+        key = environ_key_for_header(name)
+        if name == "transfer-encoding" or ("_" in name and not should_preserve_original_header_name(name)):
+            continue
+        if "_" in name:
+            spelled[key] = name
+        environ[key] = f"{environ[key]},{value}" if key in environ else value
+    return {**environ, PRESERVED_HEADER_NAMES_ENVIRON_KEY: spelled}
+
+
+def _closing(body: Any) -> Iterator[bytes]:
+    try:
+        yield from body
+    finally:
+        if hasattr(body, "close"):
+            body.close()
+
+
+def signature(scope: Scope) -> str:
+    """The Authorization header, or what a presigned URL has in its place."""
+    query = urllib.parse.parse_qs(scope.get("query_string", b"").decode("latin-1"))
+    if "X-Amz-Credential" in query:
+        return f"Credential={query['X-Amz-Credential'][0]}"
+    if "AWSAccessKeyId" in query:  # S3's older form, which boto3 still makes
+        return scope_line(Credential(query["AWSAccessKeyId"][0], DEFAULT_REGION, "s3"))
+    return header(scope, b"authorization")
+
+
+def scope_line(credential: Credential) -> str:
+    scope = f"{credential.access_key}/20000101/{credential.region}/{credential.service}/aws4_request"
+    return f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
+
+
+def _answer(target: str, reply: Reply) -> dict[str, Any]:
+    body: dict[str, Any] = json.loads(b"".join(reply.body) or b"{}")
+    if reply.status >= 400:
+        code = str(body.pop("__type", "InternalFailure")).rpartition("#")[2]
+        message = str(body.pop("message", "") or body.pop("Message", ""))
+        raise AwsError(reply.status, code, message, {k: v for k, v in body.items() if k != "Message"})
+    if ".Describe" not in target:
+        return body
+    # moto sends "VpcConfig": {} and nulls where AWS leaves the key out; the SageMaker SDK refuses them.
+    return {name: value for name, value in body.items() if value not in ({}, None, "")}
+
+
+def _trusts(document: str, service: str) -> bool:
+    policy = json.loads(urllib.parse.unquote(document) if document.startswith("%7B") else document)
+    return any(
+        statement.get("Effect") == "Allow" and service in _as_list(statement.get("Principal", {}))
+        for statement in _as_list(policy.get("Statement"))
+    )
+
+
+def _as_list(value: Any) -> list[Any]:
+    if isinstance(value, dict) and "Service" in value:
+        return _as_list(value["Service"])
+    return value if isinstance(value, list) else [value]
