@@ -1,0 +1,117 @@
+"""What can be known of the handler and its samples without running them, said before anything is packaged.
+
+The handler is parsed, never imported: its imports may not be installed here, and packaging runs no user code.
+Only what is certain is refused; what needs the code to run is found at start, by the samples.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+from deploy.members import PackageError
+
+REQUIRED = ("load", "predict")
+_DYNAMIC = {"exec", "eval", "globals", "locals", "vars", "setattr", "__import__", "__getattr__"}
+
+
+def check_handler(path: Path) -> None:
+    """Raise PackageError, with the line, if the handler is no Python or surely lacks what it must have."""
+    if not path.is_file():
+        raise PackageError(str(path), "is not there", "write a class Handler with load and predict in it")
+    tree = _parsed(path)
+    if any(_is_dynamic(node) for node in ast.walk(tree)):
+        return
+    if not any("Handler" in _bound_names(node) for node in ast.walk(tree)):
+        raise PackageError(str(path), "has no class Handler", "define one, with load and predict")
+    handler = _plain_class(tree, "Handler")
+    if handler is None:
+        return
+    for name in REQUIRED:
+        if not _may_have(tree, handler, name):
+            place = f"{path}:{handler.lineno}"
+            raise PackageError(place, f"class Handler has no method {name}", f"define {name} in the class")
+
+
+def check_samples(path: Path) -> None:
+    """Raise PackageError, with the line, if a line of the samples is not one JSON value of finite numbers."""
+    if not path.is_file():
+        return
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                json.loads(line.decode("utf-8"), parse_constant=_not_finite, parse_float=_finite)
+            except (ValueError, RecursionError) as error:
+                fix = "write one JSON value a line, in UTF-8"
+                raise PackageError(f"{path}:{number}", _json_reason(line, error), fix) from error
+
+
+def _parsed(path: Path) -> ast.Module:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an odd escape in a string is no reason to stop
+            return ast.parse(path.read_bytes(), filename=str(path))
+    except SyntaxError as error:
+        line = (error.text or "").strip()
+        said = f"{error.msg}: {line!r}" if line else error.msg
+        raise PackageError(f"{path}:{error.lineno or 1}", said, "mend the syntax") from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise PackageError(str(path), f"cannot be parsed ({error})", "mend the file") from error
+
+
+def _is_dynamic(node: ast.AST) -> bool:
+    """Say whether a node may bind names that reading cannot show."""
+    if isinstance(node, ast.ImportFrom):
+        return any(alias.name == "*" for alias in node.names)
+    if isinstance(node, ast.FunctionDef):
+        return node.name in _DYNAMIC
+    return isinstance(node, ast.Name) and node.id in _DYNAMIC
+
+
+def _bound_names(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        yield node.name
+    elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        yield node.id
+    elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+        yield node.attr
+    elif isinstance(node, ast.alias):
+        yield node.asname or node.name
+
+
+def _plain_class(tree: ast.Module, name: str) -> ast.ClassDef | None:
+    """Return the class if it is defined once, and nothing but its own body gives it methods."""
+    bound = [node for node in ast.walk(tree) if name in _bound_names(node)]
+    if len(bound) != 1 or not isinstance(bound[0], ast.ClassDef):
+        return None
+    found = bound[0]
+    return None if found.bases or found.keywords or found.decorator_list else found
+
+
+def _may_have(tree: ast.Module, handler: ast.ClassDef, name: str) -> bool:
+    inside = (name in _bound_names(node) for node in ast.walk(handler))
+    # Handler.predict = … outside the class
+    outside = (isinstance(node, ast.Attribute) and name in _bound_names(node) for node in ast.walk(tree))
+    return any(inside) or any(outside)
+
+
+def _not_finite(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(f"{number} is too large for a number")
+    return value
+
+
+def _json_reason(line: bytes, error: Exception) -> str:
+    if not line.strip():
+        return "is an empty line"
+    return f"is not UTF-8 ({error})" if isinstance(error, UnicodeDecodeError) else f"is not JSON ({error})"
