@@ -14,15 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from deploy.denylist import find_secret
+
 FILE = "deploy.toml"
 # Source: the SageMaker API's ContainerDefinition, Environment: 1024 bytes for each key and each value.
 MAX_ENTRIES, MAX_ENTRY_BYTES, MAX_ENVIRONMENT_BYTES = 100, 1024, 32 * 1024
 DIGEST_ENTRY = "SLIPWAY_MANIFEST_SHA256"  # what a target adds to every container's environment
 RESERVED = re.compile(r"(SLIPWAY|AIP)_.*|SAGEMAKER_(BIND_TO_PORT|BASE_DIR)")
-SECRET_VALUE = re.compile(
-    r"(AKIA|ASIA)[0-9A-Z]{16}|gh[pousr]_\w{20,}|github_pat_\w{20,}|hf_\w{20,}|sk-[\w-]{20,}|xox[abprs]-[\w-]{10,}"
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.|://[^/\s:@]+:[^/\s@]+@"
-)
 SECRET_NAME = re.compile(
     r"(.*_)?(PASSWORD|PASSWD|SECRET|SECRET_KEY|SECRET_ACCESS_KEY|API_KEY|TOKEN)", re.IGNORECASE
 )
@@ -163,7 +161,7 @@ def _wrong_entry(key: str, value: str) -> str:
         return f"{key} is reserved: Slipway or the cloud sets it; limits of the runtime go into [serving]"
     if max(len(key), len(value.encode())) > MAX_ENTRY_BYTES:
         return f"{key[:40]} has {len(value.encode())} bytes, expected at most {MAX_ENTRY_BYTES}"
-    if SECRET_VALUE.search(value) or (SECRET_NAME.fullmatch(key) and not NO_SECRET.fullmatch(value)):
+    if find_secret(value.encode()) or (SECRET_NAME.fullmatch(key) and not NO_SECRET.fullmatch(value)):
         return (
             f"{key} looks like a secret, and whoever may describe the model could read it: "
             "keep it in Secrets Manager and give its ARN here"

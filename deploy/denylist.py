@@ -94,6 +94,7 @@ _RULES = (
         r"(?<![A-Za-z0-9])xox[baprs]-[A-Za-z0-9-]{10,}",
     ),
     _rule("a Google API key", "aiza", r"(?<![A-Za-z0-9_-])AIza[0-9A-Za-z_-]{35}(?![0-9A-Za-z_-])"),
+    _rule("a JSON Web Token", "eyj", r"(?<![A-Za-z0-9])eyJ[\w-]{10,}\.eyJ[\w-]{10,}\."),
     _rule("a private key", "private key", r"-----BEGIN [A-Z0-9 ]{0,32}PRIVATE KEY(?: BLOCK)?-----"),
     _rule(
         "a Google service account's key",

@@ -29,7 +29,7 @@ def tracked() -> list[Path]:
     return [ROOT / name for name in listing.stdout.decode().split("\0") if name and (ROOT / name).is_file()]
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "deploy").glob("*.py")), ids=lambda p: p.name)
+@pytest.mark.parametrize("path", sorted((ROOT / "deploy").rglob("*.py")), ids=lambda p: p.name)
 @pytest.mark.parametrize("word", ["moto", "localhost", "127.0.0.1"])
 def test_deploy_does_not_know_where_its_cloud_stands(path: Path, word: str) -> None:
     assert not re.search(rf"\b{re.escape(word)}\b", path.read_text())

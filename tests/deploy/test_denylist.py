@@ -26,6 +26,12 @@ SECRETS = {
     "Slack bot": "xox" + "b-" + "123456789012-abcdef",
     "Slack user": "xox" + "p-" + "123456789012-abcdef",
     "Google API": "AI" + "za" + "Sy0-_" * 7,
+    "JSON Web Token": "Bearer "
+    + "ey"
+    + "JhbGciOiJIUzI1NiJ9"
+    + ".ey"
+    + "JzdWIiOiIxMjM0NTY3ODkwIn0"
+    + ".c2lnbmVk",
     "RSA key": "-----BEGIN RSA " + "PRIVATE KEY-----",
     "plain key": "-----BEGIN " + "PRIVATE KEY-----",
     "OpenSSH key": "-----BEGIN OPENSSH " + "PRIVATE KEY-----",

@@ -19,8 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deploy import tarball
-from deploy.package import Archive, PackageError, build
+from deploy.package import Archive, PackageError, build, tarball
 from infra.local import archives
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,8 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 
-from deploy import aws, aws_endpoint, config, package, rollout
+from deploy import aws, config, package, rollout
+from deploy.aws import waiting
 from deploy.plan import Change, Resource
 from deploy.target import CloudError, NotServed, Refused
 
@@ -77,14 +78,14 @@ SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def test_an_update_that_was_rolled_back_is_no_success_though_it_is_in_service():
-    aws_endpoint.verify(described("InService", "new"), MOVE, SINCE)
+    waiting.verify(described("InService", "new"), MOVE, SINCE)
     with pytest.raises(NotServed, match="did not take new: SageMaker gives no reason .it still serves old"):
-        aws_endpoint.verify(described("InService"), MOVE, SINCE)
+        waiting.verify(described("InService"), MOVE, SINCE)
 
 
 def test_a_rollback_that_failed_is_terminal_and_neither_version_is_taken_away():
     with pytest.raises(CloudError, match="is UpdateRollbackFailed: it serves a mix of two versions") as stuck:
-        aws_endpoint.verify(described("UpdateRollbackFailed"), MOVE, SINCE)
+        waiting.verify(described("UpdateRollbackFailed"), MOVE, SINCE)
     done = [Change("create", Resource("endpoint_config", "new"))]
     assert rollout.made_in_vain(done, MOVE, stuck.value) == []
 

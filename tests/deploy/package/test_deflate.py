@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deploy.deflate import ALWAYS_COMPRESSED, STORED_BLOCK, GzipWriter
+from deploy.package.deflate import ALWAYS_COMPRESSED, STORED_BLOCK, GzipWriter
 
 RANDOM = random.Random(0).randbytes(2 * 1024 * 1024)
 TEXT = b"the quick brown fox %d " * 40_000

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
-from deploy.members import PackageError
+from deploy.package.members import PackageError
 
 REQUIRED = ("load", "predict")
 _DYNAMIC = {"exec", "eval", "globals", "locals", "vars", "setattr", "__import__", "__getattr__"}

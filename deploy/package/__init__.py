@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from deploy.members import Member, PackageError, collect, folders, shown
-from deploy.preflight import check_handler, check_samples
-from deploy.tarball import Progress, TarballWriter
+from deploy.package.members import Member, PackageError, collect, folders, shown
+from deploy.package.preflight import check_handler, check_samples
+from deploy.package.tarball import Progress, TarballWriter
 
 __all__ = ["Archive", "PackageError", "build"]
 

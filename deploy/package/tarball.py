@@ -17,9 +17,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import BinaryIO
 
-from deploy.deflate import STORED_BLOCK, GzipWriter
 from deploy.denylist import find_secret, is_text
-from deploy.members import MANIFEST, Member, PackageError
+from deploy.package.deflate import STORED_BLOCK, GzipWriter
+from deploy.package.members import MANIFEST, Member, PackageError
 
 CHUNK = 64 * STORED_BLOCK  # just under 4 MB: what is read, hashed and written at once, and all that is held
 HASHED_BESIDE = 256 * 1024  # from here on a thread that hashes costs less than it saves

@@ -18,9 +18,8 @@ from boto3.exceptions import S3UploadFailedError
 from botocore.config import Config as ClientConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
-from deploy import aws_endpoint, aws_errors, cloudwatch
-from deploy import aws_inventory as inventory
-from deploy.aws_inventory import OWNER_TAG
+from deploy.aws import cloudwatch, errors, inventory, waiting
+from deploy.aws.inventory import OWNER_TAG
 from deploy.config import DIGEST_ENTRY, Config, container_environment
 from deploy.plan import Change, Resource, versioned
 from deploy.target import Answer, CloudError, Event, Refused, Request, Say
@@ -128,9 +127,9 @@ def _told(refused: type[CloudError] = CloudError) -> Iterator[None]:
         source = error if isinstance(error, ClientError) else error.__context__
         response: Mapping[str, Any] = source.response if isinstance(source, ClientError) else {}
         kind = refused if _is_first_answer(response) else CloudError
-        raise kind(aws_errors.refusal(response) or str(error)) from error
+        raise kind(errors.refusal(response) or str(error)) from error
     except BotoCoreError as error:
-        raise CloudError(aws_errors.failure(type(error).__name__, str(error))) from error
+        raise CloudError(errors.failure(type(error).__name__, str(error))) from error
 
 
 def _is_first_answer(response: Mapping[str, Any]) -> bool:
@@ -147,7 +146,7 @@ def check(config: Config) -> None:
     try:
         answer = _s3(aws.region).head_bucket(Bucket=aws.bucket, ExpectedBucketOwner=aws.account)
     except ClientError as error:
-        if reason := aws_errors.bucket(error.response["Error"]["Code"], aws.account):
+        if reason := errors.bucket(error.response["Error"]["Code"], aws.account):
             raise CloudError(f"{place} {reason}") from error
         raise
     region = answer.get("BucketRegion", aws.region)
@@ -179,7 +178,7 @@ def traces(config: Config) -> list[Resource]:
 @_told()
 def settle(config: Config, say: Say) -> None:
     """Return once the endpoint is not changing, whatever its state is then."""
-    aws_endpoint.settled(_sagemaker(config.aws.region), config, say)
+    waiting.settled(_sagemaker(config.aws.region), config, say)
 
 
 def apply(config: Config, change: Change, say: Say) -> None:
@@ -198,11 +197,11 @@ def apply(config: Config, change: Change, say: Say) -> None:
 def _move(config: Config, change: Change, say: Say) -> None:
     sagemaker = _sagemaker(config.aws.region)
     with _told(Refused):
-        since = aws_endpoint.begin(sagemaker, config, change)
+        since = waiting.begin(sagemaker, config, change)
     # From here on SageMaker is at it: an error is not one of a change that was not made.
     with _told():
-        described = aws_endpoint.see_through(sagemaker, config, change, say)
-    aws_endpoint.verify(described, change, since)
+        described = waiting.see_through(sagemaker, config, change, say)
+    waiting.verify(described, change, since)
 
 
 @_told(Refused)

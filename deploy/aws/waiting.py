@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from deploy import aws_inventory as inventory
+from deploy.aws import inventory
 from deploy.config import Config
 from deploy.plan import Change
 from deploy.target import CloudError, NotServed, Say

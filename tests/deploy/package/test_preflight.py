@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from deploy.package import PackageError
-from deploy.preflight import check_handler, check_samples
+from deploy.package.preflight import check_handler, check_samples
 
 GOOD = "class Handler:\n    def load(self, d): ...\n    def predict(self, x): ...\n"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.members import MAX_DEPTH, Member, PackageError, collect, folders, shown
+from deploy.package.members import MAX_DEPTH, Member, PackageError, collect, folders, shown
 
 HANDLER = "class Handler:\n    def load(self, d): ...\n    def predict(self, x): ...\n"
 
