@@ -73,7 +73,9 @@ lint: .venv/ready-tests ## check format, rules, types, and who imports whom
 	@$(PY) -m pytest -q tests/test_layers.py tests/test_vocabulary.py
 
 bench: .venv/ready-tests ## measure what bench/README.md promises
-	@$(PY) -m bench
+	@test -d "$$PROJECT/build/model" || $(PY) training/launch.py --project "$$PROJECT"
+	@$(PY) -m bench.verbs --project "$$PROJECT"
+	@$(PY) -m bench.packaging
 
 # The environment. Whatever is said here goes to stderr, so that `make -s env` prints export lines alone.
 .venv/bin/python:

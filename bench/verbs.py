@@ -15,13 +15,15 @@ import socket
 import statistics
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from infra.local import archives
 
 ROOT = Path(__file__).parents[1]
 
@@ -84,8 +86,9 @@ def local_cloud(project: Path, home: Path) -> Iterator[dict[str, str]]:
 def container(archive: Path, home: Path) -> Iterator[int]:
     """The serving runtime on the same archive, with nothing in front of it; yields its port."""
     model = home / "opt" / "ml" / "model"
-    with tarfile.open(archive) as tar:
-        tar.extractall(model, filter="data")
+    model.mkdir(parents=True)
+    with archive.open("rb") as stream:
+        archives.unpack(stream, model, archives.Limits())
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -121,7 +124,7 @@ def wait_until_healthy(port: int, process: "subprocess.Popen[bytes]") -> None:
 
 
 def post(connection: http.client.HTTPConnection, method: str, path: str, body: bytes = b"") -> int:
-    connection.request(method, path, body, {"Content-Type": "application/json"})
+    connection.request(method, path, body, {"Content-Type": "application/jsonlines"})
     answer = connection.getresponse()
     answer.read()
     return answer.status
@@ -174,7 +177,7 @@ def request_figures(project: Path, environment: dict[str, str], times: int) -> l
     import boto3
 
     body = (project / "inference" / "samples.jsonl").read_bytes().splitlines()[0]
-    name = "flight-delay"
+    name = tomllib.loads((project / "deploy.toml").read_text())["name"]
     url = environment["AWS_ENDPOINT_URL"].removeprefix("http://")
     client = boto3.client(
         "sagemaker-runtime",
@@ -189,7 +192,7 @@ def request_figures(project: Path, environment: dict[str, str], times: int) -> l
         calls: list[Callable[[], object]] = [
             lambda: post(bare, "POST", "/invocations", body),
             lambda: post(cloud, "POST", f"/endpoints/{name}/invocations", body),
-            lambda: client.invoke_endpoint(EndpointName=name, Body=body, ContentType="application/json")[
+            lambda: client.invoke_endpoint(EndpointName=name, Body=body, ContentType="application/jsonlines")[
                 "Body"
             ].read(),
         ]
@@ -204,19 +207,22 @@ def request_figures(project: Path, environment: dict[str, str], times: int) -> l
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.verbs", description=__doc__)
+    parser.add_argument("--project", type=Path, default=ROOT, help="a project that is trained (the example)")
     parser.add_argument("--times", type=int, default=5, help="runs of each verb (default 5)")
     parser.add_argument("--requests", type=int, default=500, help="requests of each kind (default 500)")
     parser.add_argument("--json", type=Path, help="write the figures there, too")
     options = parser.parse_args()
-    if not (ROOT / "build" / "model").is_dir():
-        raise SystemExit("build/model is missing: run `make train` first")
+    if not (options.project / "build" / "model").is_dir():
+        raise SystemExit(f"{options.project}/build/model is missing: run `make train` first")
     with tempfile.TemporaryDirectory() as scratch:
         project = Path(scratch, "project")
         for part in ("inference", "build/model"):
             shutil.copytree(
-                ROOT / part, project / part, ignore=shutil.ignore_patterns("serving", "__pycache__")
+                options.project / part,
+                project / part,
+                ignore=shutil.ignore_patterns("serving", "__pycache__"),
             )
-        shutil.copy(ROOT / "deploy.toml", project)
+        shutil.copy(options.project / "deploy.toml", project)
         figures = start_figures(options.times * 2)
         with local_cloud(project, Path(scratch, "home")) as environment:
             figures += deploy_figures(project, environment, options.times)

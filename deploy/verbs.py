@@ -68,6 +68,10 @@ class Run:
         return self.project / "build" / "model"
 
     @property
+    def code(self) -> Path:
+        return self.project / "inference"
+
+    @property
     def place(self) -> rollout.Place:
         return rollout.Place(self.target, self.config)
 
@@ -90,6 +94,7 @@ def _target(cloud: str) -> Target:
 
 def deploy_endpoint(run: Run, options: Namespace) -> None:
     """Train if there is no model, package, plan, apply, wait, and prove it with the samples."""
+    package.check(run.code)
     run.target.check(run.config)
     if not run.model.is_dir():
         _train(run.project)
@@ -104,8 +109,9 @@ def deploy_endpoint(run: Run, options: Namespace) -> None:
 
 def plan(run: Run, options: Namespace) -> None:
     """Show what a deploy would change, and change nothing."""
+    archive = _packaged(run)
     run.target.check(run.config)
-    desired = run.target.desired(run.config, _packaged(run))
+    desired = run.target.desired(run.config, archive)
     terminal.show_plan(plans.plan(desired, _observed(run), run.config.keep_versions))
 
 
@@ -197,9 +203,7 @@ def _packaged(run: Run) -> Archive:
         raise VerbError(f"{run.model}: there is no model yet; `make train` makes one")
     out = run.project / "build" / "model.tar.gz"
     with terminal.working("package the model") as say:
-        return package.build(
-            run.model, run.project / "inference", out, lambda size: say(f"{size / 1e6:,.0f} MB")
-        )
+        return package.build(run.model, run.code, out, lambda size: say(f"{size / 1e6:,.0f} MB"))
 
 
 def _observed(run: Run) -> list[Resource]:

@@ -25,7 +25,7 @@ from deploy.package.members import Member, PackageError, collect, folders, shown
 from deploy.package.preflight import check_handler, check_samples
 from deploy.package.tarball import Progress, TarballWriter
 
-__all__ = ["Archive", "PackageError", "build"]
+__all__ = ["Archive", "PackageError", "build", "check"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,13 @@ class Archive:
     digest: str
     size: int
     members: int
+
+
+def check(code_dir: Path) -> None:
+    """Raise PackageError for a handler or samples that could not be served, whatever the model is."""
+    with _readable(code_dir):
+        check_handler(code_dir / "handler.py")
+        check_samples(code_dir / "samples.jsonl")
 
 
 def build(model_dir: Path, code_dir: Path, out: Path, progress: Progress | None = None) -> Archive:
@@ -59,14 +66,18 @@ def build(model_dir: Path, code_dir: Path, out: Path, progress: Progress | None 
 
 
 def _inspected(model_dir: Path, code_dir: Path) -> list[Member]:
+    check(code_dir)
+    with _readable(code_dir):
+        return collect(model_dir, code_dir)
+
+
+@contextmanager
+def _readable(code_dir: Path) -> Iterator[None]:
     try:
-        members = collect(model_dir, code_dir)
-        check_handler(code_dir / "handler.py")
-        check_samples(code_dir / "samples.jsonl")
+        yield
     except OSError as error:
         place = shown(os.fsencode(error.filename or code_dir))
         raise PackageError(place, error.strerror or str(error), "make it readable") from error
-    return members
 
 
 def _write(tarball: TarballWriter, members: list[Member]) -> str:

@@ -111,6 +111,21 @@ def test_a_training_that_fails_ends_the_deploy_before_anything_is_made(iris, dep
     assert held("iris") == set()
 
 
+def test_a_handler_that_cannot_be_served_is_told_before_a_training_and_before_the_network(
+    iris, capfd, monkeypatch
+):
+    (iris / "build/model/weights.json").unlink()
+    (iris / "build/model").rmdir()
+    (iris / "training/train.py").write_text("print('trained')")
+    (iris / "inference/handler.py").write_text("class Handler:\n    def load(self, model_dir) ...\n")
+    with monkeypatch.context() as unreachable:
+        unreachable.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        assert main(["deploy-endpoint", "--project", str(iris)]) == 1
+    told = capfd.readouterr()
+    assert "handler.py:2: " in told.err
+    assert "trained" not in told.out
+
+
 def test_a_deploy_in_a_pipe_is_plain_and_prints_python_that_runs(iris, local_cloud):
     done = run("deploy-endpoint", "--project", str(iris), env=local_cloud.shell)
     assert done.returncode == 0, done.stderr
