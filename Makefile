@@ -32,6 +32,7 @@ help: ## print this
 
 deploy-endpoint: $(ready) ## train if there is no model, package, deploy, prove it with the samples
 	$(verb)
+	@$(if $(filter 1,$(LIVE)),:,echo '# first point a shell at the local cloud: eval "$$(make -s env)"')
 
 plan: $(ready) ## show what deploy-endpoint would change
 	$(verb)
