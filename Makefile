@@ -11,10 +11,11 @@ export PROJECT CLOUD BODY CONTENT_TYPE ACCEPT TO SINCE
 PY := .venv/bin/python
 PIP := .venv/bin/pip --disable-pip-version-check
 unless-watched := $(shell test -t 2 || echo --quiet)
-parts := inference/serving deploy infra/local
-yours := $(wildcard $(PROJECT)/training/requirements.txt $(PROJECT)/inference/requirements.txt)
-needs := $(parts:%=%/requirements.txt) $(yours)
-ready := .venv/ready$(subst /,-,$(abspath $(PROJECT)))
+needs := $(patsubst %,%/requirements.txt,inference/serving deploy infra/local)
+# A project's requirements are known by their content: its path may hold blanks and quotes, which make cannot read.
+quoted := '$(subst ','\'',$(value PROJECT))'
+yours := $(quoted)/training/requirements.txt $(quoted)/inference/requirements.txt
+ready := .venv/ready-$(firstword $(shell cat $(yours) 2>/dev/null | cksum))
 
 flag = $(if $(filter 1,$($(1))),$(2))
 given = $(if $($(1)),$(2) "$$$(1)")
@@ -90,9 +91,10 @@ bench: .venv/ready-tests ## measure what bench/README.md promises
 	@$(PIP) install $(unless-watched) -c constraints.txt torch==2.13.0 >&2
 	@touch $@
 
-$(ready): $(needs) | .venv/ready-torch
+$(ready): $(needs) constraints.txt | .venv/ready-torch
 	@echo "slipway: installing what training, serving and the local cloud need, once" >&2
-	@$(PIP) install --quiet -c constraints.txt $(addprefix -r ,$(needs)) >&2
+	@for list in $(yours); do test ! -f "$$list" || set -- "$$@" -r "$$list"; done; \
+		$(PIP) install --quiet -c constraints.txt $(needs:%=-r %) "$$@" >&2
 	@touch $@
 
 .venv/ready-tests: tests/requirements.txt $(ready)

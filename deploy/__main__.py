@@ -1,6 +1,7 @@
 """`python -m deploy VERB`: reads the command line, and nothing else before it knows the verb."""
 
 import argparse
+import io
 import os
 import re
 import sys
@@ -39,6 +40,8 @@ UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 def main(arguments: list[str] | None = None) -> int:
     """Do one verb; the exit status."""
     options = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # an answer may hold what a terminal cannot show
     try:
         return _run(options)
     except KeyboardInterrupt as stop:

@@ -159,6 +159,8 @@ def _wrong_entry(key: str, value: str) -> str:
         return f"{key!r} is no name for a variable, expected letters, digits and '_', such as LOG_LEVEL"
     if RESERVED.fullmatch(key):
         return f"{key} is reserved: Slipway or the cloud sets it; limits of the runtime go into [serving]"
+    if "\0" in value:
+        return f"{key} holds a NUL, expected text without one: no process can be given it"
     if max(len(key), len(value.encode())) > MAX_ENTRY_BYTES:
         return f"{key[:40]} has {len(value.encode())} bytes, expected at most {MAX_ENTRY_BYTES}"
     if find_secret(value.encode()) or (SECRET_NAME.fullmatch(key) and not NO_SECRET.fullmatch(value)):

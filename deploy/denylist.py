@@ -16,6 +16,8 @@ from fnmatch import translate
 SECRET_NAMES = (
     "*/.env",
     "*/.env.*",
+    "*/.envrc",
+    "*.env",
     "*/.netrc",
     "*/_netrc",
     "*/.pypirc",
@@ -37,6 +39,9 @@ SECRET_NAMES = (
     "*.key",
     "*.p12",
     "*.pfx",
+    "*.ppk",
+    "*.jks",
+    "*.keystore",
     "*/id_rsa*",
     "*/id_dsa*",
     "*/id_ecdsa*",

@@ -131,11 +131,12 @@ def whole(key: Key, observed: Sequence[Resource]) -> list[Resource]:
 def older(observed: Sequence[Resource], to: str = "") -> Resource:
     """The version to roll back to: that named `to` (or its 12 digits), else the newest before what is served.
 
+    One that is served already may be named, so that a rollback that was stopped can be asked for again.
     Raises PlanError if there is none; the message lists the versions that are kept.
     """
     serving = in_service(observed)
     others = sorted((r for r in versions(observed) if r.key not in serving), key=lambda r: r.seen.created)
-    named = [r for r in others if r.name == to or r.name.endswith(f"-{to}")]
+    named = [r for r in versions(observed) if r.name == to or r.name.endswith(f"-{to}")]
     now = [r.seen.created for r in observed if r.key in serving]
     before = [r for r in others if not now or r.seen.created < min(now)]
     choice = named if to else before[-1:]

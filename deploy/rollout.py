@@ -21,11 +21,11 @@ class Place:
     config: Config
 
 
-def make(place: Place, changes: Sequence[Change]) -> None:
+def make(place: Place, changes: Sequence[Change], again: str = "the same command again") -> None:
     """Make the changes in their order.
 
     If one is refused or its version is not served, what was made for it is removed again, and whatever
-    served before goes on serving. The error is raised on. Stopped half-way, the same command converges.
+    served before goes on serving. The error is raised on. Stopped half-way, `again` is what converges.
     """
     done: list[Change] = []
     try:
@@ -39,7 +39,7 @@ def make(place: Place, changes: Sequence[Change]) -> None:
     except KeyboardInterrupt:
         raise Stopped(
             f"stopped at change {len(done) + 1} of {len(changes)} ({terminal.sentence(changes[len(done)])}): "
-            "what is made stays, what the cloud has begun goes on, and the same command again converges"
+            f"what is made stays, what the cloud has begun goes on, and {again} converges"
         ) from None
 
 
@@ -78,5 +78,6 @@ def _take_back(place: Place, made: Sequence[Change]) -> None:
     try:
         for change in undone(made):
             _apply(place, change)
-    except CloudError as error:
-        terminal.aside(f"not all of it could be taken back ({error}); the next deploy or destroy does it")
+    except (CloudError, KeyboardInterrupt) as error:
+        why = str(error) or "stopped"
+        terminal.aside(f"not all of it could be taken back ({why}); the next deploy or destroy does it")

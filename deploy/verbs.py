@@ -122,7 +122,8 @@ def rollback(run: Run, options: Namespace) -> None:
     desired = [*plans.whole(version.key, observed), run.target.endpoint(run.config, version.name)]
     changes = plans.plan(desired, observed, run.config.keep_versions)
     terminal.show_plan(changes)
-    rollout.make(run.place, changes)
+    # Without a name it would go back one version more.
+    rollout.make(run.place, changes, again=f"`rollback` to {version.name} (TO= or --to)")
     _prove(run)
 
 

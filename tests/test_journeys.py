@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -132,6 +133,15 @@ def test_a_body_may_hold_what_a_shell_would_run(shell: Shell, tmp_path: Path) ->
     body.write_text("1\n")
     shell("make -s invoke", BODY=str(body), CONTENT_TYPE="text/csv; header=present")
     assert not (ROOT / "owned").exists()
+
+
+def test_a_project_may_lie_under_any_path(shell: Shell, tmp_path: Path) -> None:
+    odd = tmp_path / 'it\'s my $HOME; "100%" `new`'
+    shutil.move(shell.environment["PROJECT"], odd)
+    (odd / "build").mkdir()
+    shutil.copytree(odd / "training", odd / "build" / "model")
+    assert "create" in shell("make plan", PROJECT=str(odd))
+    assert "create" in shell(f"make plan PROJECT={shlex.quote(str(odd).replace('$', '$$'))}")
 
 
 @pytest.mark.timeout(900)

@@ -169,8 +169,10 @@ def observed(config: Config) -> list[Resource]:
 @_told()
 def traces(config: Config) -> list[Resource]:
     """The log group, which SageMaker made, and uploads that were cut off."""
+    endpoint = inventory.endpoint(_sagemaker(config.aws.region), config)
+    ours = all(resource.seen.ours for resource in endpoint)
     return [
-        *inventory.log_groups(_logs(config.aws.region), config),
+        *inventory.log_groups(_logs(config.aws.region), config, ours),
         *inventory.uploads(_s3(config.aws.region), config),
     ]
 

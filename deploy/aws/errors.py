@@ -1,5 +1,6 @@
 """What AWS's errors mean to the person who runs a verb, in AWS's own words and with what to do about it."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,6 +41,8 @@ STALE_CREDENTIALS = {
     "UnauthorizedSSOTokenError",
     "SSOError",
 }
+# SageMaker answers an unknown instance type with all of them, hundreds of words.
+LONG_LIST = re.compile(r"(enum value set: \[(?:[^],]+, ){8})[^]]+\]")
 UNREACHED = {
     "EndpointConnectionError",
     "ConnectTimeoutError",
@@ -63,6 +66,7 @@ def refusal(response: Mapping[str, Any]) -> str:
 
 
 def _refusal(code: str, message: str, tries: int) -> str:
+    message = LONG_LIST.sub(r"\1…]", message)
     if code in CREDENTIALS:
         return f"the AWS credentials were not accepted ({code}: {message}): {RENEW}"
     if code in THROTTLING:

@@ -7,9 +7,12 @@ Archives lie in a bucket of the user's own, under names that nothing else has.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
 
 from deploy.config import Config
 from deploy.plan import Key, Resource, Seen, is_version_of
@@ -51,18 +54,29 @@ def archives(s3: S3Client, config: Config) -> list[Resource]:
 
 
 def models(sagemaker: SageMakerClient, config: Config) -> list[Resource]:
-    pages = sagemaker.get_paginator("list_models").paginate(NameContains=f"{config.name}-")
-    items = [item for page in pages for item in page["Models"]]
-    return [
-        Resource(
+    def read(item: Any) -> Resource:
+        return Resource(
             "model",
             item["ModelName"],
             needs=_archive_of(sagemaker, config, item["ModelName"]),
             seen=_seen(sagemaker, config, item["ModelArn"], item["CreationTime"]),
         )
-        for item in items
-        if is_version_of(config.name, item["ModelName"])
-    ]
+
+    pages = sagemaker.get_paginator("list_models").paginate(NameContains=f"{config.name}-")
+    items = [item for page in pages for item in page["Models"]]
+    return _there(read, [item for item in items if is_version_of(config.name, item["ModelName"])])
+
+
+def _there(read: Callable[[Any], Resource], listed: Iterable[Any]) -> list[Resource]:
+    """A resource for each that is listed, but for those that were deleted since: a listing may be old."""
+    found = []
+    for item in listed:
+        try:
+            found.append(read(item))
+        except ClientError as error:
+            if not is_absent(error.response):
+                raise
+    return found
 
 
 def _archive_of(sagemaker: SageMakerClient, config: Config, model: str) -> tuple[Key, ...]:
@@ -72,18 +86,17 @@ def _archive_of(sagemaker: SageMakerClient, config: Config, model: str) -> tuple
 
 
 def endpoint_configs(sagemaker: SageMakerClient, config: Config) -> list[Resource]:
-    pages = sagemaker.get_paginator("list_endpoint_configs").paginate(NameContains=f"{config.name}-")
-    items = [item for page in pages for item in page["EndpointConfigs"]]
-    return [
-        Resource(
+    def read(item: Any) -> Resource:
+        return Resource(
             "endpoint_config",
             item["EndpointConfigName"],
             needs=_models_of(sagemaker, item["EndpointConfigName"]),
             seen=_seen(sagemaker, config, item["EndpointConfigArn"], item["CreationTime"]),
         )
-        for item in items
-        if is_version_of(config.name, item["EndpointConfigName"])
-    ]
+
+    pages = sagemaker.get_paginator("list_endpoint_configs").paginate(NameContains=f"{config.name}-")
+    items = [item for page in pages for item in page["EndpointConfigs"]]
+    return _there(read, [item for item in items if is_version_of(config.name, item["EndpointConfigName"])])
 
 
 def _models_of(sagemaker: SageMakerClient, version: str) -> tuple[Key, ...]:
@@ -93,26 +106,27 @@ def _models_of(sagemaker: SageMakerClient, version: str) -> tuple[Key, ...]:
 
 def endpoint(sagemaker: SageMakerClient, config: Config) -> list[Resource]:
     """The endpoint of this name, ours or not; an empty list if there is none."""
+
+    def read(described: Any) -> Resource:
+        status = described["EndpointStatus"]
+        seen = Seen(
+            in_utc(described["CreationTime"]),
+            ours=_tags(sagemaker, described["EndpointArn"]).get(OWNER_TAG) == config.name,
+            broken=status == "Failed",
+            stuck=STUCK.format(name=config.name) if status == "UpdateRollbackFailed" else "",
+        )
+        version = described.get("EndpointConfigName", "")
+        return Resource("endpoint", config.name, version, needs=(("endpoint_config", version),), seen=seen)
+
     described = describe(sagemaker, config)
-    if not described:
-        return []
-    status = described["EndpointStatus"]
-    owner = _tags(sagemaker, described["EndpointArn"]).get(OWNER_TAG)
-    seen = Seen(
-        in_utc(described["CreationTime"]),
-        ours=owner == config.name,
-        broken=status == "Failed",
-        stuck=STUCK.format(name=config.name) if status == "UpdateRollbackFailed" else "",
-    )
-    version = described.get("EndpointConfigName", "")
-    return [Resource("endpoint", config.name, version, needs=(("endpoint_config", version),), seen=seen)]
+    return _there(read, [described] if described else [])
 
 
 def describe(sagemaker: SageMakerClient, config: Config) -> dict[str, Any]:
     """DescribeEndpoint's answer; empty if there is no such endpoint."""
     try:
         return dict(sagemaker.describe_endpoint(EndpointName=config.name))
-    except sagemaker.exceptions.ClientError as error:
+    except ClientError as error:
         if is_absent(error.response):
             return {}
         raise
@@ -133,11 +147,12 @@ def _tags(sagemaker: SageMakerClient, arn: str) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
 
 
-def log_groups(logs: CloudWatchLogsClient, config: Config) -> list[Resource]:
+def log_groups(logs: CloudWatchLogsClient, config: Config, ours: bool) -> list[Resource]:
+    """The endpoint's log group. It carries no tag: whether it is `ours` goes by the endpoint of that name."""
     name = log_group(config.name)
     pages = logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=name)
     groups = [group for page in pages for group in page["logGroups"]]
-    return [Resource("log_group", name) for group in groups if group["logGroupName"] == name]
+    return [Resource("log_group", name, seen=Seen(ours=ours)) for g in groups if g["logGroupName"] == name]
 
 
 def uploads(s3: S3Client, config: Config) -> list[Resource]:

@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         return int(arguments.run(from_environment(), arguments))
-    except (SettingError, daemon.StartError) as error:
+    except (SettingError, daemon.StartError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -70,7 +70,7 @@ def up(settings: Settings) -> State:
     if state:
         return state
     try:
-        settings.home.mkdir(parents=True, exist_ok=True)
+        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)  # others may not read an archive
         with _lock(settings.home / "starting.lock", wait=True):
             return running(settings.home) or _start(settings.home)
     except OSError as error:
@@ -99,7 +99,7 @@ def log_file(home: Path) -> Path:
 @contextlib.contextmanager
 def only_one(home: Path) -> Iterator[None]:
     """For the local cloud itself: as long as it is in here, no other can be. Raises AlreadyRunning."""
-    home.mkdir(parents=True, exist_ok=True)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         with _lock(home / "running.lock", wait=False):
             yield
@@ -134,10 +134,10 @@ def forget(home: Path) -> None:
 
 def _start(home: Path) -> State:
     log = log_file(home)
-    if log.exists():
+    if log.exists() and _is_free(home):  # else it is the log of one that runs
         log.replace(log.with_suffix(".log.1"))
     reader, writer = os.pipe()
-    with open(reader) as answer, log.open("wb") as output:  # noqa: PTH123 - no path
+    with open(reader) as answer, log.open("ab") as output:  # noqa: PTH123 - no path
         try:
             process = subprocess.Popen(
                 [sys.executable, "-m", "infra.local.serve"],
@@ -166,13 +166,21 @@ def _start(home: Path) -> State:
 
 
 def _already_starting(home: Path) -> State:
-    """The one that another command has begun to start, and then was ended itself."""
+    """The one that a command, ended since, has begun to start; another in place of one that stops."""
     deadline = time.monotonic() + START_S
     while not (state := running(home)):
+        if _is_free(home):
+            return _start(home)
         if time.monotonic() > deadline:
             raise StartError(f"another local cloud has {home} but does not answer; see {log_file(home)}")
         time.sleep(POLL_S)
     return state
+
+
+def _is_free(home: Path) -> bool:
+    with contextlib.suppress(AlreadyRunning), only_one(home):
+        return True
+    return False
 
 
 def _end(state: State, number: int, patience: float) -> bool:

@@ -52,7 +52,7 @@ class Gateway:
         self._callers: set[Caller] = set()
         port = records.url.rpartition(":")[2]
         self._hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
-        self._bucket_host = re.compile(rf"(?P<bucket>[a-z0-9.-]+)\.(s3\.)?localhost:{port}")
+        self._bucket_host = re.compile(rf"(?P<bucket>[a-z0-9.-]+?)\.(s3\.)?localhost:{port}")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""

@@ -99,7 +99,7 @@ async def _run(chosen: Settings, listener: socket.socket, port: int) -> None:
         timeout_graceful_shutdown=2,
     )
     server = Server(config)
-    _stop_on_signals(server)
+    _stop_on_signals(server, chosen)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     while not (server.started or serving.done()):
         await asyncio.sleep(0.005)
@@ -112,9 +112,10 @@ async def _run(chosen: Settings, listener: socket.socket, port: int) -> None:
         await sagemaker.close()
 
 
-def _stop_on_signals(server: Any) -> None:
+def _stop_on_signals(server: Any, chosen: Settings) -> None:
     def stop() -> None:
         server.should_exit = True
+        daemon.forget(chosen.home)  # whoever needs one from here on is to wait for another
 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop)

@@ -44,12 +44,17 @@ def provision(port: int, needs: Needs) -> list[str]:
 
 
 def ask(port: int, method: str, path: str, payload: dict[str, Any] | None = None) -> dict[str, Any]:
-    """One of the local cloud's own questions, by hand: to import http.client takes longer than this."""
+    """One of the local cloud's own questions, by hand: to import http.client takes longer than this.
+
+    Raises OSError where it does not answer.
+    """
     body = json.dumps(payload or {}).encode()
     head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n"
     with socket.create_connection(("127.0.0.1", port), TIMEOUT_S) as connection:
         connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    if not answer:
+        raise ConnectionError(f"the local cloud at port {port} broke off: give the same command again")
     parsed: dict[str, Any] = json.loads(answer.partition(b"\r\n\r\n")[2])
     return parsed
 

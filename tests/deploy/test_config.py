@@ -148,6 +148,11 @@ MISTAKES = {
         "deploy.toml: [environment]: SLIPWAY_MAX_QUEUE is reserved: Slipway or the cloud sets it; limits of "
         "the runtime go into [serving]",
     ),
+    "a value that no process can be given": (
+        GOOD + '[environment]\nGREETING = "hello\\u0000"\n',
+        "deploy.toml: [environment]: GREETING holds a NUL, expected text without one: no process can be "
+        "given it",
+    ),
     "a value that is too long": (
         GOOD + f'[environment]\nLONG = "{"x" * 1025}"\n',
         "deploy.toml: [environment]: LONG has 1025 bytes, expected at most 1024",

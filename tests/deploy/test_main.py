@@ -1,5 +1,6 @@
 """The command line, as a person or a Makefile uses it: words in, words and an exit status out."""
 
+import io
 import os
 import pty
 import signal
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from deploy import terminal
 from deploy.__main__ import VERBS, _age, main
 
 ROOT = Path(__file__).parents[2]
@@ -80,6 +82,15 @@ def test_a_folder_that_is_no_project_is_told(tmp_path, capsys):
     assert capsys.readouterr().err.startswith(
         f"error: deploy.toml: not in {tmp_path}; PROJECT (or --project)"
     )
+
+
+def test_what_a_terminal_cannot_show_is_escaped(tmp_path, monkeypatch):
+    screen = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", screen)
+    assert main(["status", "--project", str(tmp_path)]) == 1
+    terminal.line("5 °C → 41 °F")
+    screen.flush()
+    assert screen.buffer.getvalue() == rb"5 \xb0C \u2192 41 \xb0F" + b"\n"
 
 
 def test_a_cloud_that_is_not_built_yet_says_so(project, capsys):

@@ -225,6 +225,12 @@ def test_a_rollback_to_a_named_version_finds_it_by_its_name_or_its_digits():
     assert older(cloud.observed(), name[-12:]).name == name
 
 
+def test_a_rollback_that_was_stopped_may_be_asked_for_again_by_name():
+    cloud = rolled([0, 2])
+    name = desired(2)[2].name
+    assert older(cloud.observed(), name).name == name
+
+
 def test_there_is_nothing_to_roll_back_to_before_the_second_version():
     with pytest.raises(
         PlanError, match="no older version to roll back to; kept besides the one in service: none"

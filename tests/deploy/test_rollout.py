@@ -10,7 +10,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 
 from deploy import aws, config, package, rollout
-from deploy.aws import waiting
+from deploy.aws import errors, waiting
 from deploy.plan import Change, Resource
 from deploy.target import CloudError, NotServed, Refused
 
@@ -125,6 +125,29 @@ def test_a_bucket_of_another_account_is_refused_before_anything_is_made(
     assert held("iris") == set()
 
 
+def test_a_bucket_in_another_region_is_refused_before_anything_is_made(
+    iris, deploy, held, capsys, local_cloud
+):
+    abroad = {"LocationConstraint": "eu-west-1"}
+    local_cloud.client("s3", "eu-west-1").create_bucket(
+        Bucket="slipway-abroad", CreateBucketConfiguration=abroad
+    )
+    _edit(iris, BUCKET, "slipway-abroad")
+    assert deploy(iris) == 1
+    assert "'slipway-abroad' is in eu-west-1, expected one in us-east-1" in capsys.readouterr().err
+    assert held("iris") == set()
+
+
+def test_a_destroy_that_left_something_is_no_success(iris, deploy, held, capsys, fresh):
+    assert deploy(iris) == 0
+    _answering(fresh(), "DeleteModel", 200, "ignored")
+    assert deploy(iris, "destroy", "--yes") == 1
+    left = held("iris")
+    assert {thing.split()[0] for thing in left} == {"model"}
+    assert f"still there: {left.pop()}; give the same command again" in capsys.readouterr().err
+    fresh()
+
+
 def test_a_role_that_is_not_there_is_refused_and_what_was_made_is_taken_back(iris, deploy, held, capsys):
     _edit(iris, "role/slipway-execution", "role/nobody")
     assert deploy(iris) == 1
@@ -190,3 +213,29 @@ def _edit(place: Path, old: str, new: str) -> None:
     text = (place / "deploy.toml").read_text()
     assert old in text
     (place / "deploy.toml").write_text(text.replace(old, new))
+
+
+def test_a_stop_while_it_is_taken_back_is_told_and_the_reason_is_not_lost(capsys):
+    class Stopping:
+        def apply(self, config: Any, change: Change, say: Any) -> None:
+            if change.action == "delete":
+                raise KeyboardInterrupt
+            if change.resource.kind == "endpoint_config":
+                raise Refused("no more of these")
+
+    wanted = [Change("create", Resource("model", "m")), Change("create", Resource("endpoint_config", "c"))]
+    with pytest.raises((Refused, KeyboardInterrupt)) as ended:
+        rollout.make(rollout.Place(Stopping(), None), wanted)
+    assert str(ended.value) == "no more of these"
+    assert "not all of it could be taken back (stopped); the next deploy" in capsys.readouterr().err
+
+
+def test_a_wrong_instance_type_is_told_without_every_right_one():
+    every = ", ".join(f"ml.x{number}.large" for number in range(300))
+    text = f"Value 'ml.m7.large' at 'instanceType': Member must satisfy enum value set: [{every}]"
+    told = errors.refusal({"Error": {"Code": "ValidationException", "Message": text}})
+    assert told.startswith("Value 'ml.m7.large' at 'instanceType'")
+    assert told.endswith(
+        "enum value set: [ml.x0.large, ml.x1.large, ml.x2.large, ml.x3.large, ml.x4.large, "
+        "ml.x5.large, ml.x6.large, ml.x7.large, …] (ValidationException)"
+    )

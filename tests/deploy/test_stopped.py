@@ -1,5 +1,6 @@
 """Ctrl-C at any moment of a deploy, then the same command again: it converges and nothing is orphaned."""
 
+import re
 import signal
 from typing import Any
 
@@ -69,3 +70,15 @@ def test_a_first_deploy_stopped_after_a_change_converges(iris, deploy, held, fre
     fresh()
     assert deploy(iris) == 0
     assert len(held("iris")) == 4
+
+
+def test_a_rollback_that_was_stopped_says_what_to_ask_for(iris, deploy, asked, weighed, fresh, capsys):
+    for factor in (2, 3, 4):
+        assert deploy(weighed(iris, factor)) == 0
+    fresh().events.register("after-call.*.UpdateEndpoint", lambda **_: signal.raise_signal(signal.SIGINT))
+    assert deploy(iris, "rollback") == 130
+    said = re.search(r"`rollback` to (iris-[0-9a-f]{12}) ", capsys.readouterr().err)
+    assert said
+    fresh()
+    assert deploy(iris, "rollback", "--to", said[1]) == 0
+    assert asked("iris") == "3"

@@ -65,6 +65,11 @@ def answers(port: object) -> bool:
     return False
 
 
+def test_no_other_user_can_look_into_its_home(local: Local, home: Path) -> None:
+    assert local("up").returncode == 0
+    assert home.stat().st_mode & 0o777 == 0o700
+
+
 def test_up_starts_it_and_a_second_up_finds_it(local: Local, home: Path) -> None:
     first = local("up")
     assert (first.returncode, first.stderr) == (0, f"starting the local cloud (log: {home}/cloud.log) …\n")
@@ -206,6 +211,7 @@ def test_a_start_whose_starter_was_killed_is_joined(local: Local, home: Path) ->
     done = local("up")
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"the local cloud is at http://127.0.0.1:{state(home)['port']}\n"
+    assert f"ready at http://127.0.0.1:{state(home)['port']}" in (home / "cloud.log").read_text()
 
 
 def test_a_disk_that_is_full_is_told_with_the_file(local: Local, home: Path) -> None:
@@ -219,3 +225,18 @@ def test_a_disk_that_is_full_is_told_with_the_file(local: Local, home: Path) -> 
     expected = f"error: the local cloud did not start: cannot write {home}/state.json: File too large"
     assert done.stderr.splitlines()[-1] == expected
     assert local("status").stdout == "no local cloud is running\n"
+
+
+def test_one_that_stops_is_waited_for_and_another_takes_its_place(local: Local, home: Path) -> None:
+    assert local("up").returncode == 0
+    old = state(home)
+    with socket.create_connection(("127.0.0.1", int(str(old["port"])))) as waiting:
+        # A request of which the end never comes keeps it from stopping at once.
+        head = f"POST / HTTP/1.1\r\nHost: 127.0.0.1:{old['port']}\r\nContent-Length: 9\r\n\r\n"
+        waiting.sendall(head.encode())
+        time.sleep(0.1)
+        os.kill(int(str(old["pid"])), signal.SIGTERM)
+        done = local("up")
+    assert done.returncode == 0, done.stderr
+    assert not is_alive(old["pid"])
+    assert is_alive(state(home)["pid"])

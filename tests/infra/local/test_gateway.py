@@ -180,6 +180,7 @@ def test_a_presigned_url_is_answered(ask: Any, local_cloud: Any, bucket: str) ->
     assert ask("GET", url.removeprefix(local_cloud.url)).text == "x" * MEBIBYTE
 
 
-def test_a_bucket_may_be_named_in_the_host(ask: Any, local_cloud: Any, bucket: str) -> None:
+@pytest.mark.parametrize("host", ["localhost", "s3.localhost"])
+def test_a_bucket_may_be_named_in_the_host(ask: Any, local_cloud: Any, bucket: str, host: str) -> None:
     local_cloud.client("s3").put_object(Bucket=bucket, Key="k", Body=b"by host", ACL="public-read")
-    assert ask("GET", "/k", f"{bucket}.localhost:{{port}}").text == "by host"
+    assert ask("GET", "/k", f"{bucket}.{host}:{{port}}").text == "by host"

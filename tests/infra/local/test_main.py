@@ -2,13 +2,17 @@
 
 import os
 import shlex
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
+
+from infra.local import shell
 
 ROOT = Path(__file__).parents[3]
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -140,3 +144,27 @@ def test_env_on_a_running_cloud_imports_no_sdk(local_cloud: Any) -> None:
     assert not [
         name for name in ("boto3", "moto", "uvicorn", "asyncio", "http.client") if f"'{name}'" in loaded
     ]
+
+
+def test_an_answer_that_breaks_off_is_told() -> None:
+    def hang_up() -> None:
+        with listener.accept()[0] as caller:
+            caller.recv(65536)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        Thread(target=hang_up).start()
+        with pytest.raises(OSError, match="broke off"):
+            shell.ask(listener.getsockname()[1], "GET", "/_local/status")
+
+
+def test_what_cannot_be_printed_is_a_sentence_and_no_traceback(local_cloud: Any) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "infra.local", "env"],
+            env={**local_cloud.shell, "PYTHONUNBUFFERED": "1"},
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert (done.returncode, done.stderr) == (1, "error: [Errno 28] No space left on device\n")
