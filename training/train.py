@@ -11,6 +11,7 @@ import os
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,7 @@ SCHEDULE = ["year", "month", "day", "sched_dep_time", "time_hour", "carrier", "o
 WEATHER = ["temp", "dewp", "humid", "wind_speed", "precip", "pressure", "visib"]
 TARGET = "arr_delay"
 AMOUNTS = ["distance", *WEATHER, TARGET]
+TYPES = dict.fromkeys(AMOUNTS, float) | dict.fromkeys(["year", "month", "day", "sched_dep_time"], int)
 
 CATEGORIES = ["carrier", "origin", "dest", "weekday"]
 NUMBERS = ["departure_minute", "distance", *WEATHER]
@@ -93,9 +95,9 @@ def read(folder: Path, name: str, columns: list[str]) -> pd.DataFrame:
     if not found:
         raise SystemExit(f"train.py: {folder}: no {name} (or {name}.zip) in this folder")
     try:
-        table = pd.read_csv(found[0], usecols=columns, dtype=dict.fromkeys(AMOUNTS, float))
+        table = pd.read_csv(found[0], usecols=columns, dtype=TYPES)
         return table.assign(time_hour=pd.to_datetime(table["time_hour"], utc=True))
-    except ValueError as error:
+    except (ValueError, BadZipFile) as error:
         raise SystemExit(f"train.py: {found[0]}: {error}") from None
 
 

@@ -65,6 +65,9 @@ def encode(predictions: Predictions) -> bytes:
 
 
 def _stacked(rows: list[Any]) -> Array:
+    # An array of texts would give each of them the room that the longest takes, before it is refused.
+    if outputs.holds_text(rows):
+        raise _not_an_array("they hold text")
     try:
         return np.asarray(rows)
     except (ValueError, TypeError, OverflowError) as error:
@@ -116,7 +119,7 @@ def _is_shape(shape: Any) -> bool:
     return (
         isinstance(shape, tuple)
         and 1 <= len(shape) <= _MAX_AXES
-        and all(type(axis) is int and axis >= 0 for axis in shape)
+        and all(type(axis) is int and 0 <= axis < 2**63 for axis in shape)
         and 0 not in shape[1:]
         and math.prod(shape[1:]) < 2**31
     )
@@ -131,7 +134,8 @@ def _check_text(flat: Array) -> None:
 
 
 def _check_finite(array: Array) -> None:
-    if array.dtype.kind != "f" or np.isfinite(array).all():
+    if array.dtype.kind != "f" or (finite := np.isfinite(array)).all():
         return
-    place = np.argwhere(~np.isfinite(array))[0].tolist()
+    # Not argwhere: the places of all that are wrong may take a hundred times what the body does.
+    place = [int(axis) for axis in np.unravel_index(finite.argmin(), array.shape)]
     raise BadBody(f"{NPY}: {array[tuple(place)]} at index {place}; expected finite numbers")

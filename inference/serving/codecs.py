@@ -55,6 +55,13 @@ def encode(predictions: Predictions, shape: Shape, wanted: str) -> bytes:
     BadPredictions where one is not finite or cannot be written at all, NotAcceptable where only the wanted
     format cannot hold it.
     """
+    try:
+        return _encoded(predictions, shape, wanted)
+    except RecursionError:
+        raise BadPredictions("a prediction is nested too deep to be written") from None
+
+
+def _encoded(predictions: Predictions, shape: Shape, wanted: str) -> bytes:
     if wanted == CSV:
         return tables.encode(predictions)
     if wanted == NPY:

@@ -100,7 +100,13 @@ class Unavailable(Refusal):
         self.code = code
 
 
-_SHORT = reprlib.Repr()
+class _Short(reprlib.Repr):
+    def repr_int(self, value: int, level: int) -> str:
+        # Python writes no number of more than 4300 digits in decimal: it raises.
+        return super().repr_int(value, level) if value.bit_length() < 1024 else f"{value:#x}"[:20] + "..."
+
+
+_SHORT = _Short()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
 _SHORT.maxlist = _SHORT.maxdict = _SHORT.maxtuple = 6
 _SHORT.maxlevel = 3

@@ -9,7 +9,7 @@ import orjson
 from inference.serving import codecs, log
 from inference.serving.errors import BadBody, Refusal, escaped
 from inference.serving.media import Accepted, ContentType
-from inference.serving.predictor import Phases, Predictor, timed
+from inference.serving.predictor import Phases, Predictor, describe, timed
 
 _LONGEST_MESSAGE = 2000
 
@@ -50,7 +50,7 @@ def answer(predictor: Predictor, request: Request, phases: Phases) -> Reply:
     except Refusal as refusal:
         _note(refusal)
         return refused(refusal)
-    except Exception as error:
+    except BaseException as error:  # a SystemExit that is not caught ends the model's thread without a word
         return unexpected(error)
 
 
@@ -67,7 +67,7 @@ def refused(refusal: Refusal) -> Reply:
 
 def unexpected(error: BaseException) -> Reply:
     """The reply for a mistake of ours, which the log gets whole."""
-    log.failure(f"the runtime itself failed: {type(error).__name__}: {error}", error, indent="  ")
+    log.failure(f"the runtime itself failed: {describe(error)}", error, indent="  ")
     return refused(Refusal("the runtime failed on this request; its log has the traceback"))
 
 

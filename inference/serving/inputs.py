@@ -11,9 +11,14 @@ from typing import Any
 import numpy as np
 
 from inference.serving.errors import BadBody
-from inference.serving.outputs import Array
+from inference.serving.outputs import Array, holds_text
 
 Instances = list[Any] | Array
+
+# Arrays and frames make room for what is not there: the longest text in every place, every column in every
+# row. A small body must not fill the memory that way.
+_TEXT_BYTES = 2**28
+_SPARSE_CELLS = 10_000_000
 
 
 def to_list(instances: Instances) -> list[Any]:
@@ -26,11 +31,11 @@ def to_array(instances: Instances) -> Array:
     if isinstance(instances, np.ndarray):
         return instances
     try:
-        array = np.asarray(instances)
-    except (ValueError, TypeError, OverflowError) as error:
+        array = _text_array(instances) if holds_text(instances) else np.asarray(instances)
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise _misfit("numpy.ndarray", str(error)) from None
     # numpy would turn [1, "a"] into two texts and [1, None] into objects without a word.
-    if array.dtype.kind not in "biuf" and not _all_text(instances, array):
+    if array.dtype.kind not in "biufU":
         raise _misfit("numpy.ndarray", "they are not all numbers, or all text")
     return array
 
@@ -48,6 +53,8 @@ def to_tensor(instances: Instances) -> Any:
 def to_frame(instances: Instances) -> Any:
     """One pandas frame with a row an instance; objects name its columns."""
     pandas: Any = sys.modules["pandas"]  # as above
+    if isinstance(instances, list):
+        _check_filled(instances)
     try:
         frame = pandas.DataFrame(instances)
     except Exception as error:  # pandas raises whatever its parts raise on mixed rows
@@ -57,10 +64,27 @@ def to_frame(instances: Instances) -> Any:
     return frame
 
 
-def _all_text(instances: list[Any], array: Array) -> bool:
-    if array.dtype.kind != "U":
-        return False
-    return all(isinstance(leaf, str) for leaf in np.asarray(instances, dtype=object).ravel())
+def _text_array(instances: list[Any]) -> Array:
+    """The texts as an array of them; of objects where something else is among them."""
+    objects = np.asarray(instances, dtype=object)
+    texts = objects.ravel().tolist()
+    if not all(isinstance(text, str) for text in texts):
+        return objects
+    longest = max(map(len, texts))
+    if 4 * longest * len(texts) > _TEXT_BYTES:
+        raise _misfit(
+            "numpy.ndarray", f"{len(texts)} texts of up to {longest} characters are too much for one array"
+        )
+    return objects.astype(str)
+
+
+def _check_filled(instances: list[Any]) -> None:
+    rows = [one for one in instances if isinstance(one, dict | list)]
+    names = set().union(*(row for row in rows if isinstance(row, dict)))
+    columns = max(len(names), max((len(row) for row in rows if isinstance(row, list)), default=0))
+    cells = columns * len(instances)
+    if cells > _SPARSE_CELLS and cells > 10 * sum(map(len, rows)):
+        raise _misfit("pandas.DataFrame", f"{len(instances)} rows and {columns} columns, nearly all empty")
 
 
 def _misfit(kind: str, reason: str) -> BadBody:

@@ -30,10 +30,15 @@ from inference.serving.settings import Settings
 # Longer than a load balancer keeps its connections, so that it is never us who closes one it is about to use.
 _KEEP_ALIVE_S = 75
 _LAST_ANSWERS_S = 2.0
+# How long the event loop waits until it asks the model's thread for the interpreter. Python's 5 ms begin anew
+# whenever that thread lets go for a moment, as small calls do all the time, and /ping waited for seconds.
+_SWITCH_S = 0.0001
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def serve(settings: Settings, listening: socket.socket) -> int:
     """Serve until told to stop; the status to exit with."""
+    sys.setswitchinterval(_SWITCH_S)
     log.route_uvicorn()
     process = Process(settings)
     process.run(sockets=[listening])
@@ -77,8 +82,11 @@ class Process(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Drain on a signal. uvicorn would raise it again at the end, and the status would be its."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _STOP_SIGNALS:
             loop.add_signal_handler(number, self._stop, signal.Signals(number).name)
+        os.register_at_fork(
+            before=_hold_signals, after_in_parent=_release_signals, after_in_child=_own_signals
+        )
         yield
 
     def end_model(self) -> bool:
@@ -91,14 +99,12 @@ class Process(uvicorn.Server):
         """The model's thread: load, check, then answer until the end."""
         try:
             predictor = _ready(self._settings)
+            self._from_model(self._open)
+            self._batcher.run(lambda job: self._work(predictor, job))
         except StartError as error:
             self._from_model(self._fail, error)
-            return
-        except BaseException as error:  # ours, or one that a handler made to look like nothing else
+        except BaseException as error:  # whatever it is: without this thread nobody is answered
             self._from_model(self._fail, _unforeseen(error))
-            return
-        self._from_model(self._open)
-        self._batcher.run(lambda job: self._work(predictor, job))
 
     def _work(self, predictor: Predictor, job: Job) -> None:
         phases: Phases = {"queue": time.perf_counter() - job.queued}
@@ -148,8 +154,29 @@ class Process(uvicorn.Server):
         self.should_exit = True
 
 
+def _hold_signals() -> None:
+    """Before the handler forks: what is sent to the child waits until the child is ready for it."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
+
+
+def _release_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
+
+
+def _own_signals() -> None:
+    """In a child that the handler forked, a signal ends the child. With the loop's wakeup, which it inherits,
+    it would outlive SIGTERM, and the server would take that for its own."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    _release_signals()
+
+
 def _ready(settings: Settings) -> Predictor:
     """A handler whose archive is whole, that has loaded, and that answered every sample."""
+    # Nothing may lie beside what the manifest lists: a compiled module would be run in a source's place.
+    sys.dont_write_bytecode = True
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     log.event(manifest.check(settings.model_dir, settings.manifest_sha256))
     started = time.perf_counter()
     predictor = loading.load(settings.model_dir)
@@ -159,7 +186,7 @@ def _ready(settings: Settings) -> Predictor:
 
 
 def _unforeseen(error: BaseException) -> StartError:
-    failure = StartError(f"the model could not be made ready: {describe(error)}")
+    failure = StartError(f"the model's thread ended: {describe(error)}")
     failure.__cause__ = error
     return failure
 

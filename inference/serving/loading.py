@@ -29,11 +29,12 @@ _CONVERSIONS: dict[str, Callable[[inputs.Instances], Any]] = {
 def load(model_dir: Path) -> Predictor:
     """Import the handler, make it, let it load, and return its steps. StartError carries its exception."""
     handler = _made(_handler_class(model_dir))
+    load: Step = _step(handler, "load") or handler.load
     preprocess, postprocess = _step(handler, "preprocess"), _step(handler, "postprocess")
     predict: Step = _step(handler, "predict") or handler.predict
     conversion = _conversion(preprocess or predict)
     try:
-        handler.load(str(model_dir))
+        load(str(model_dir))
     except BaseException as error:  # sys.exit() in a handler ends the start as well
         raise StartError(f"{FILE}: load raised {describe(error)}; the model is not loaded") from error
     return Predictor(conversion, preprocess, predict, postprocess)
@@ -91,7 +92,8 @@ def _step(handler: Any, name: str) -> Step | None:
         return None
     if not callable(step):
         raise StartError(f"{FILE}: Handler.{name} is {shown(step)}; expected a method")
-    if inspect.iscoroutinefunction(step) or inspect.isgeneratorfunction(step):
+    kinds = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+    if any(is_kind(step) for is_kind in kinds):
         raise StartError(
             f"{FILE}: Handler.{name} is async or a generator; expected one that returns its result"
         )

@@ -78,10 +78,10 @@ def _check_file(name: str, path: Path, entry: dict[str, Any]) -> None:
 
 
 def _files(model_dir: Path) -> Iterator[tuple[str, Path]]:
-    """Every file but the manifest and Python's own caches, by its name in the archive."""
+    """Every file but the manifest, by its name in the archive; Python's caches too, for their code runs."""
     for path in model_dir.rglob("*"):
         name = path.relative_to(model_dir).as_posix()
         if path.is_symlink():
             raise StartError(f"{shown(name)} is a link; an archive holds files and folders alone")
-        if not path.is_dir() and name != NAME and "__pycache__" not in path.parts:
+        if not path.is_dir() and name != NAME:
             yield name, path

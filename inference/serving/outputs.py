@@ -5,6 +5,7 @@ numpy and torch results are taken as they are; torch is never imported here, onl
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import sys
 from typing import Any
@@ -43,6 +44,12 @@ def check_finite(found: Predictions, first: int = 0) -> None:
                 f"prediction {number} is {shown(plain(prediction))}; expected finite numbers "
                 "(correct NaN and infinity in postprocess)"
             )
+
+
+def holds_text(rows: list[Any]) -> bool:
+    """Whether there is text in a list, or in the lists in it."""
+    kinds = set(map(type, rows))
+    return str in kinds or (list in kinds and any(holds_text(row) for row in rows if isinstance(row, list)))
 
 
 def plain(value: Any) -> Any:
@@ -100,6 +107,8 @@ def _is_finite(value: Any) -> bool:
         return all(map(_is_finite, value))
     if isinstance(value, dict):
         return all(map(_is_finite, value.values()))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):  # orjson writes these as objects
+        return all(_is_finite(getattr(value, field.name)) for field in dataclasses.fields(value))
     array = _as_array(value)
     if array is None or array.dtype.kind not in "fO":
         return True

@@ -81,7 +81,11 @@ class Predictor:
 
 def describe(error: BaseException) -> str:
     """The exception's type and message; a KeyError's message alone would be a bare name."""
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    try:
+        text = str(error)
+    except BaseException:  # a handler's own exception may raise anything while it is read
+        text = "<its message cannot be read>"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _called(step: Step, name: str, argument: Any) -> Any:

@@ -91,6 +91,11 @@ class Connection(HttpToolsProtocol):
         self._received = self.chunks = 0
         self.scope["state"]["connection"] = self
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # What follows a chunked body is no header: it would replace one, and there may be millions.
+        if not self._in_body:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         self._in_headers, self._in_body = False, True
         super().on_headers_complete()

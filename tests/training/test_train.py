@@ -247,6 +247,18 @@ def test_text_in_a_number_column_is_shown(tmp_path: Path) -> None:
         train.read(tmp_path, "weather.csv", ["origin", "time_hour", "temp"])
 
 
+def test_a_clock_that_is_no_number_is_shown(tmp_path: Path) -> None:
+    tiny(sched_dep_time=["noon"]).to_csv(tmp_path / "flights.csv", index=False)
+    with pytest.raises(SystemExit, match=r"flights\.csv: .*noon"):
+        train.read(tmp_path, "flights.csv", [*train.SCHEDULE, train.TARGET])
+
+
+def test_a_zip_that_is_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "flights.csv.zip").write_bytes(b"no zip")
+    with pytest.raises(SystemExit, match=r"flights\.csv\.zip: File is not a zip file"):
+        train.read(tmp_path, "flights.csv", train.SCHEDULE)
+
+
 def test_an_empty_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "flights.csv").touch()
     with pytest.raises(SystemExit, match=r"flights\.csv: No columns"):

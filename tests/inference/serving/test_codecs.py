@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import math
+import tracemalloc
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -127,6 +129,26 @@ def test_a_hostile_npy_header_is_bad_body(hostile):
         decoded(body, media.NPY)
 
 
+@pytest.mark.parametrize("header", ["{'descr': '<f4', 'shape': (%s,)", "{'descr': %s, 'shape': (1,)"])
+def test_a_number_too_long_to_be_written_is_bad_body(header):
+    text = f"{header % ('0x' + 'f' * 6000)}, 'fortran_order': False}}".encode()
+    with pytest.raises(BadBody):
+        decoded(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text, "application/x-npy")
+
+
+def test_an_array_full_of_nan_is_refused_without_a_list_of_all_its_places():
+    file = io.BytesIO()
+    np.save(file, np.full((100_000, *[1] * 31), np.nan, "f2"))
+    body = bytearray(file.getvalue())
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadBody, match=r"nan at index \[0, 0, "):
+            decoded(body, "application/x-npy")
+        assert tracemalloc.get_traced_memory()[1] < 5e6
+    finally:
+        tracemalloc.stop()
+
+
 def test_npy_text_that_unicode_does_not_have_is_bad_body():
     with pytest.raises(BadBody, match="Unicode"):
         decoded(npy_of("<U1", (1,), b"\xff\xff\xff\x7f"), media.NPY)
@@ -197,8 +219,15 @@ def test_csv_objects_are_rows_of_their_values_and_need_the_same_keys():
         codecs.encode([{"a": 1}, {"b": 1}], Shape.LIST, media.CSV)
 
 
+@dataclass
+class Named:
+    value: float
+
+
 @pytest.mark.parametrize("wanted", media.FORMATS)
-@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, np.float32("nan"), [1.0, math.nan]])
+@pytest.mark.parametrize(
+    "bad", [math.nan, math.inf, -math.inf, np.float32("nan"), [1.0, math.nan], Named(math.nan)]
+)
 def test_a_prediction_that_is_not_finite_is_found_in_every_format(wanted, bad):
     with pytest.raises(BadPredictions, match="prediction 2 is .*; expected finite numbers"):
         codecs.encode([1.0, 2.0, bad], Shape.LIST, wanted)
@@ -225,10 +254,29 @@ def test_numpy_in_any_place_is_written_without_the_handler_converting():
     assert json.loads(codecs.encode(predictions, Shape.LIST, media.JSON)) == expected
 
 
-@pytest.mark.parametrize("bad", [object(), {1, 2}, 2**70, 1j, "\ud800"])
+@pytest.mark.parametrize("bad", [object(), {1, 2}, 2**70, 1j, "\ud800", Named])
 def test_a_prediction_that_json_cannot_hold_is_named_by_its_number(bad):
     with pytest.raises(BadPredictions, match="prediction 1 cannot be written as JSON"):
         codecs.encode([0, bad], Shape.LIST, media.JSON)
+
+
+@pytest.mark.parametrize("wanted", [media.JSON, media.JSON_LINES, media.CSV, media.NPY])
+def test_a_prediction_nested_too_deep_is_a_bad_prediction_or_not_acceptable(wanted):
+    deep = []
+    for _ in range(1000):
+        deep = [deep]
+    with pytest.raises((BadPredictions, NotAcceptable)):
+        codecs.encode(deep, Shape.LIST, wanted)
+
+
+def test_texts_of_very_unequal_length_are_refused_as_npy_before_they_make_an_array():
+    tracemalloc.start()
+    try:
+        with pytest.raises(NotAcceptable, match="they hold text"):
+            codecs.encode([["a" * 1_000_000], *[["b"]] * 100], Shape.LIST, media.NPY)
+        assert tracemalloc.get_traced_memory()[1] < 20e6
+    finally:
+        tracemalloc.stop()
 
 
 def test_messages_stay_short_and_on_one_line():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -52,6 +53,33 @@ def test_the_annotation_says_what_the_first_step_gets(annotation, kind, instance
     assert type(got) is kind
     assert np.asarray(got).tolist() == [[1.5, 2.0], [3.0, 4.0]]
     assert len(json.loads(codecs.encode(predictions, Shape.LIST, media.JSON))) == 2
+
+
+@pytest.mark.parametrize(
+    ("convert", "instances", "words"),
+    [
+        (inputs.to_array, ["a" * 1_000_000, *["b"] * 100], "too much for one array"),
+        (inputs.to_array, [1, "a" * 1_000_000, *[1] * 100_000], "not all numbers"),
+        (inputs.to_frame, [{str(number): 1} for number in range(4000)], "nearly all empty"),
+        (inputs.to_frame, [[1] * 20_000, *[[1]] * 1000], "nearly all empty"),
+    ],
+)
+def test_a_small_body_does_not_become_a_huge_array(convert, instances, words):
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadBody, match=words):
+            convert(instances)
+        assert tracemalloc.get_traced_memory()[1] < 20e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_deep_nesting_is_the_callers_mistake():
+    deep = "x"
+    for _ in range(1000):
+        deep = [deep]
+    with pytest.raises(BadBody):
+        inputs.to_array(deep)
 
 
 @pytest.mark.parametrize("annotation", [": dict", ": str | list", ": Missing", ": int"])

@@ -103,6 +103,11 @@ def test_work_that_outlasts_the_drain_is_answered_503_and_the_status_is_1(
     assert "SLIPWAY_DRAIN_S" in served.log
 
 
+def test_a_signal_before_the_server_is_there_ends_the_process_too(serve):
+    served = serve()  # it listens; what it serves with is still being imported
+    assert served.stop() == 0
+
+
 def test_a_signal_while_the_model_loads_ends_the_process_at_once(serve):
     served = serve(with_body(load="__import__('time').sleep(60)"))
     assert served.ping() == 503
@@ -110,11 +115,48 @@ def test_a_signal_while_the_model_loads_ends_the_process_at_once(serve):
 
 
 def test_a_thread_that_the_handler_started_does_not_hold_the_process(serve):
-    served = serve(
-        with_body(load="__import__('threading').Thread(target=__import__('time').sleep, args=(60,)).start()")
-    )
+    # Started from the model's thread it would be a daemon, as that is, and hold nothing.
+    thread = "__import__('threading').Thread(target=__import__('time').sleep, args=(60,), daemon=False)"
+    served = serve(with_body(load=f"{thread}.start()"))
     served.wait_ready()
     assert served.stop() == 0
+
+
+FORKING = """
+import multiprocessing, time
+
+class Handler:
+    def load(self, model_dir): pass
+    def predict(self, inputs):
+        child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+        child.start()
+        child.terminate()
+        child.join(5)
+        return [child.exitcode] * len(inputs)
+"""
+
+
+def test_a_forked_child_that_is_told_to_end_ends_alone(serve):
+    served = serve(FORKING).wait_ready()
+    assert served.post(b"[1]").json == [-signal.SIGTERM]
+    assert served.ping() == 200
+    assert "SIGTERM" not in served.log
+
+
+def test_without_the_models_thread_the_process_ends(serve):
+    handler = """
+import prometheus_client
+
+class Handler:
+    def load(self, model_dir): pass
+    def predict(self, inputs):
+        prometheus_client.Histogram.observe = None
+        return inputs
+"""
+    served = serve(handler).wait_ready()
+    assert served.post(b"[1]").json == [1]
+    assert served.status() == 1
+    assert "the model's thread ended: TypeError" in served.log
 
 
 def test_idle_connections_do_not_hold_the_process(serve):

@@ -48,6 +48,12 @@ def test_a_handler_needs_load_and_predict_and_nothing_else(load):
         (GOOD + "    preprocess = 5\n", "Handler.preprocess is 5"),
         (GOOD.replace("    def predict", "    async def predict"), "Handler.predict is async or a generator"),
         (GOOD.replace("return inputs", "yield inputs"), "Handler.predict is async or a generator"),
+        (GOOD.replace("    def load", "    async def load"), "Handler.load is async or a generator"),
+        (GOOD.replace("pass", "yield"), "Handler.load is async or a generator"),
+        (
+            GOOD.replace("    def predict", "    async def predict").replace("return", "yield"),
+            "Handler.predict is async or a generator",
+        ),
         (GOOD.replace("(self, inputs)", "(self)"), "Handler.predict takes no argument"),
         (GOOD.replace("inputs)", "inputs: dict)"), "takes <class 'dict'>; expected list"),
     ],

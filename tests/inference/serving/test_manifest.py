@@ -73,11 +73,20 @@ def test_a_link_is_refused(model):
     assert "'code/link' is a link" in refused(folder, digest)
 
 
-def test_pythons_own_caches_are_no_surprise(model):
+def test_a_compiled_module_that_would_run_in_a_sources_place_is_refused(model):
     folder, digest = model
     (folder / "code/__pycache__").mkdir()
     (folder / "code/__pycache__/handler.cpython-311.pyc").write_bytes(b"x")
-    manifest.check(folder, digest)
+    assert "'code/__pycache__/handler.cpython-311.pyc' is in" in refused(folder, digest)
+
+
+def test_serving_leaves_no_cache_that_the_next_start_would_refuse(serve, tmp_path):
+    handler = (
+        "import sibling\nclass Handler:\n    def load(self, d): pass\n    def predict(self, x): return x\n"
+    )
+    served = serve(handler, None, {"sibling.py": ""}, PYTHONDONTWRITEBYTECODE="").wait_ready()
+    assert served.stop() == 0
+    assert not list(tmp_path.rglob("model/code/__pycache__"))
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,16 @@ def test_anything_else_is_the_handlers(error):
         predictor(preprocess=raising(error)).predictions([1], {})
 
 
+class Unreadable(Exception):
+    def __str__(self):
+        raise SystemExit
+
+
+def test_an_exception_whose_message_cannot_be_read_is_reported_all_the_same():
+    with pytest.raises(HandlerFailed, match="predict raised Unreadable: <its message cannot be read>"):
+        predictor(raising(Unreadable())).predictions([1], {})
+
+
 def test_predict_is_never_the_callers_mistake():
     with pytest.raises(HandlerFailed, match="predict raised ValueError: v"):
         predictor(raising(ValueError("v"))).predictions([1], {})

@@ -66,6 +66,18 @@ def test_a_flood_of_headers_is_refused(echo):
     assert echo.ping() == 200
 
 
+def test_trailers_replace_no_header(echo):
+    with echo.connect() as connection:
+        connection.sendall(
+            b"POST /invocations HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+            b"Content-Type: application/json\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n3\r\n[1]\r\n0\r\nContent-Type: text/csv\r\n\r\n"
+        )
+        answer = echo.rest(connection)
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert answer.endswith(b"[1]")
+
+
 @pytest.mark.parametrize(
     "said",
     [

@@ -242,6 +242,20 @@ def test_a_full_queue_is_503_with_retry_after_while_ping_and_metrics_answer(
     assert (refused.headers["retry-after"], refused.json["error"]["code"]) == ("1", "overloaded")
 
 
+def test_a_full_queue_is_said_before_the_body_is_sent(serve, call_together, until, tmp_path):
+    served = serve(SLIPWAY_MAX_QUEUE="1").wait_ready()
+    bodies = [[{"until": str(tmp_path / "over")}]]
+    first = call_together(served, bodies)
+    until(lambda: served.metric("slipway_in_flight") == 1 and served.metric("slipway_queue_waiting") == 0)
+    second = call_together(served, bodies)
+    until(lambda: served.metric("slipway_queue_waiting") == 1)
+    with served.connect() as asking:
+        asking.sendall(HEAD + b"Expect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+        assert served.rest(asking).startswith(b"HTTP/1.1 503")
+    (tmp_path / "over").touch()
+    assert first.statuses() + second.statuses() == [200, 200]
+
+
 def test_a_client_that_leaves_frees_its_place_in_the_queue(serve, call_together, until, tmp_path):
     served = serve(SLIPWAY_MAX_QUEUE="1").wait_ready()
     callers = call_together(served, [[{"until": str(tmp_path / "over")}]])
