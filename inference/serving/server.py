@@ -1,7 +1,8 @@
 """The routes of the container contract as one ASGI application; what touches a socket and what waits is here.
 
 /ping and /metrics never queue: they are answered on the event loop, while the handler runs in its own thread.
-One call into C that keeps the interpreter's lock for seconds still holds them up: that takes a process of its own.
+One call into C that keeps the interpreter's lock for seconds still holds them up: only a process of its own
+would not.
 Sources: docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html,
 cloud.google.com/vertex-ai/docs/predictions/custom-container-requirements
 """
