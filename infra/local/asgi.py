@@ -1,8 +1,8 @@
-"""The words of ASGI that the local cloud uses, and how a whole answer is sent."""
+"""The words of ASGI that the local cloud uses, how a body is read, and how a whole answer is sent."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
 from infra.local.errors import Answer
@@ -13,9 +13,24 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 
+class CallerLeft(Exception):
+    """The caller closed the connection before the request was whole."""
+
+
 def header(scope: Scope, name: bytes) -> str:
     """The request's header of that (lower-case) name, "" if it has none; several are joined with commas."""
     return ",".join(value.decode("latin-1") for key, value in scope["headers"] if key == name)
+
+
+async def chunks(receive: Receive) -> AsyncIterator[bytes]:
+    """The body as it comes. Raises CallerLeft."""
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise CallerLeft
+        yield message.get("body", b"")
+        more = message.get("more_body", False)
 
 
 async def send_answer(send: Send, answer: Answer) -> None:

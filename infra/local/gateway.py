@@ -14,14 +14,14 @@ import math
 import re
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, BinaryIO, cast
 
 from infra.local import account, errors, s3
-from infra.local.asgi import Message, Receive, Scope, Send, header, send_answer
+from infra.local.asgi import CallerLeft, Receive, Scope, Send, chunks, header, send_answer
 from infra.local.cloud import Caller, Service, credential_of
 from infra.local.errors import Answer, AwsError
 from infra.local.objects import CHUNK
@@ -36,10 +36,6 @@ CLOSED = re.compile(r"/(moto-api|latest/(meta-data|api|dynamic|user-data))(/|$)|
 SPOOL_BYTES = 4 * 1024 * 1024  # of a request's body in memory; more is a file
 CONTROL_BYTES = 16 * 1024 * 1024  # more is no control-plane request
 THREADS = 32
-
-
-class ClientLeft(Exception):
-    """The connection closed before the request was whole."""
 
 
 class Gateway:
@@ -67,7 +63,7 @@ class Gateway:
         else:
             try:
                 await self._answer(self._path_style(scope), receive, send)
-            except ClientLeft:
+            except CallerLeft:
                 log.info("left before the end: %s %r", scope["method"], scope["path"])
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -204,7 +200,7 @@ def _as_timestamp(value: object) -> float:
 async def _json(receive: Receive) -> dict[str, Any]:
     """The body as a JSON object; raises AwsError SerializationException for anything else."""
     body = b""
-    async for chunk in _chunks(receive):
+    async for chunk in chunks(receive):
         body += chunk
         _check_size(len(body), CONTROL_BYTES)
     try:
@@ -216,21 +212,11 @@ async def _json(receive: Receive) -> dict[str, Any]:
     return payload
 
 
-async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
-    more = True
-    while more:
-        message: Message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientLeft
-        yield message.get("body", b"")
-        more = message.get("more_body", False)
-
-
 async def _spool(receive: Receive, limit: float) -> BinaryIO:
     """The body as a file from its start, on disk where it is large."""
     body = tempfile.SpooledTemporaryFile(SPOOL_BYTES)  # noqa: SIM115 - the caller closes it
     try:
-        async for chunk in _chunks(receive):
+        async for chunk in chunks(receive):
             body.write(chunk)
             _check_size(body.tell(), limit)
     except BaseException:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-from infra.local.asgi import Message, Receive, Scope, Send, send_answer
+from infra.local.asgi import CallerLeft, Receive, Scope, Send, chunks, send_answer
 from infra.local.cloud import Cloud
 from infra.local.errors import Answer, AwsError, as_rest_json
 from infra.local.sagemaker import eventstream, fleets, invocations
@@ -27,10 +26,6 @@ _log = logging.getLogger(__name__)
 
 class BodyTooLarge(Exception):
     """The request's body is over the limit."""
-
-
-class CallerLeft(Exception):
-    """The caller closed the connection before the request was whole."""
 
 
 class DataPlane:
@@ -155,26 +150,16 @@ async def _stream_back(answer: aiohttp.ClientResponse, headers: list[tuple[str, 
 
 
 async def _body(receive: Receive, limit: int) -> bytes:
-    chunks: list[bytes] = []
+    held: list[bytes] = []
     size = 0
-    async for chunk in _chunks(receive):
+    async for chunk in chunks(receive):
         size += len(chunk)
         if size > READ_OVER * limit:
             break
         if size <= limit:
-            chunks.append(chunk)
+            held.append(chunk)
         else:
-            chunks.clear()
+            held.clear()
     if size > limit:
         raise BodyTooLarge(f"HTTP content length exceeded {limit} bytes.")
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-
-
-async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
-    more = True
-    while more:
-        message: Message = await receive()
-        if message["type"] == "http.disconnect":
-            raise CallerLeft
-        yield message.get("body", b"")
-        more = message.get("more_body", False)
+    return held[0] if len(held) == 1 else b"".join(held)
