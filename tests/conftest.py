@@ -5,7 +5,6 @@ import os
 import shlex
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 import boto3
 import pytest
+from waiting import until
 
 ROOT = Path(__file__).parents[1]
 ACCOUNT = "123456789012"
@@ -131,15 +131,6 @@ def processes_under(home: Path) -> list[str]:
         except OSError:  # it ended meanwhile
             continue
     return found
-
-
-def until(holds: Callable[[], Any], seconds: float = 20) -> Any:
-    """Waits until the call answers something true and returns it; fails after that many seconds."""
-    deadline = time.monotonic() + seconds
-    while not (answer := holds()):
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.02)
-    return answer
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import until
 
 KIT = Path(__file__).parents[3]
 # Answers an instance with itself, so that what arrived can be seen; a few words make it misbehave.
@@ -161,14 +162,6 @@ def call_together() -> type[Callers]:
 @pytest.fixture(name="until")
 def until_fixture() -> Callable[..., None]:
     return until
-
-
-def until(true: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait for something that another process does."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.01)
 
 
 def project(folder: Path, files: dict[str, str | None]) -> Path:

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from waiting import is_alive, until
 
 ROOT = Path(__file__).parents[3]
 Local = Callable[..., subprocess.CompletedProcess[str]]
@@ -43,20 +44,6 @@ def local(home: Path) -> Iterator[Local]:
 
 def state(home: Path) -> dict[str, object]:
     return json.loads((home / "state.json").read_text())
-
-
-def is_alive(pid: object) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def until(holds: Callable[[], object], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def answers(port: object) -> bool:
@@ -103,7 +90,7 @@ def test_killed_with_9_it_is_whole_again_at_the_next_up(local: Local, home: Path
     stale = home / "containers" / "i-0"
     stale.mkdir()
     os.kill(int(str(killed["pid"])), signal.SIGKILL)
-    until(lambda: not is_alive(killed["pid"]))
+    until(lambda: not is_alive(killed["pid"]), 10)
     assert local("status").stdout == "no local cloud is running\n"
     assert local("up").returncode == 0
     assert state(home)["pid"] != killed["pid"]
@@ -132,7 +119,7 @@ def test_a_signal_ends_it_in_order(local: Local, home: Path, number: signal.Sign
     local("up")
     pid = int(str(state(home)["pid"]))
     os.kill(pid, number)
-    until(lambda: not is_alive(pid))
+    until(lambda: not is_alive(pid), 10)
     assert not (home / "state.json").exists()
     assert (home / "cloud.log").read_text().rstrip().endswith("stopped")
 
@@ -206,7 +193,7 @@ def test_a_start_that_fails_says_why(local: Local, home: Path) -> None:
 def test_a_start_whose_starter_was_killed_is_joined(local: Local, home: Path) -> None:
     environment = {**os.environ, "SLIPWAY_LOCAL_HOME": str(home), "SLIPWAY_LOCAL_PORT": "0"}
     with subprocess.Popen([sys.executable, "-m", "infra.local", "up"], env=environment, cwd=ROOT) as starter:
-        until((home / "running.lock").exists)
+        until((home / "running.lock").exists, 10)
         starter.kill()
     done = local("up")
     assert done.returncode == 0, done.stderr

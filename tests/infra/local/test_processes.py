@@ -4,11 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from waiting import is_alive, until
 
 from infra.local.processes import LINE_BYTES, Command, Process, start
 
@@ -34,20 +34,6 @@ def run(tmp_path: Path) -> Iterator[Start]:
 
 def python(code: str) -> tuple[str, ...]:
     return (sys.executable, "-S", "-c", code)
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def until(holds: Callable[[], object], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_every_line_has_arrived_when_the_end_is_known(run: Start) -> None:
@@ -108,14 +94,14 @@ def test_waiting_gives_up_after_its_time(run: Start) -> None:
 def test_stop_lets_the_command_finish_its_work(run: Start) -> None:
     finishing = "trap 'echo finishing; exit 0' TERM; echo ready; while :; do sleep 0.01; done"
     process, lines = run("/bin/sh", "-c", finishing)
-    until(lambda: lines)
+    until(lambda: lines, 10)
     assert process.stop(10) == 0
     assert lines == ["ready", "finishing"]
 
 
 def test_stop_kills_what_ignores_it_after_its_grace(run: Start) -> None:
     process, lines = run("/bin/sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.01; done")
-    until(lambda: lines)
+    until(lambda: lines, 10)
     assert process.stop(0.2) == -signal.SIGKILL
 
 
@@ -150,4 +136,4 @@ def test_a_starter_killed_with_9_leaves_nothing_of_a_tree_that_ignores_sigterm()
         assert all(is_alive(pid) for pid in tree)
         starter.kill()
         starter.wait(10)
-    until(lambda: not any(is_alive(pid) for pid in tree))
+    until(lambda: not any(is_alive(pid) for pid in tree), 10)

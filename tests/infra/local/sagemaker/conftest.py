@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import tarfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
+from waiting import until
 
 ROOT = Path(__file__).parents[4]
 ACCOUNT = "123456789012"
@@ -166,15 +166,6 @@ class LocalCloud:
         except logs.exceptions.ResourceNotFoundException:
             return ""
         return "\n".join(event["message"] for event in events["events"])
-
-
-def until(answer: Callable[[], Any], seconds: float = 20) -> Any:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := answer():
-            return found
-        time.sleep(0.03)
-    raise AssertionError(f"not within {seconds} s")
 
 
 def packed(**files: str) -> bytes:
