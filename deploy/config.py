@@ -8,7 +8,7 @@ import difflib
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
@@ -30,6 +30,9 @@ NO_SECRET = re.compile(r"arn:aws.*|projects/[^/]+/secrets/.*|[\d.]*|true|false")
 
 class ConfigError(ValueError):
     """deploy.toml cannot be used; the message has a line for each mistake: place, value, what is right."""
+
+
+_INSTANCE_TYPE = r"^(ml\.[a-z0-9-]+\.[a-z0-9-]+)?$"
 
 
 class _Section(BaseModel):
@@ -96,6 +99,113 @@ class Serving(_Section):
     )
 
 
+_INSTANCE = "a SageMaker type; without it, that of [aws]"
+
+
+class Batch(_Section):
+    """[batch]: how `batch-transform` reads its files, treats their rows and calls the container."""
+
+    header: Literal["none", "strip"] = Field(
+        default="none",
+        description='"none" or "strip": whether the first line of a CSV file names its columns',
+    )
+    on_error: Literal["fail", "keep"] = Field(
+        default="fail",
+        description='"fail" or "keep" (whether a bad row costs its file)',
+        examples=["keep"],
+    )
+    join: Literal["none", "input"] = Field(
+        default="none",
+        description='"none" or "input" (whether a prediction comes with its row)',
+        examples=["input"],
+    )
+    # Source: the SageMaker API's DataProcessing: at most 63 characters.
+    input_filter: str = Field(
+        default="", max_length=63, description="a JSONPath of at most 63 characters", examples=["$[1:]"]
+    )
+    output_filter: str = Field(
+        default="",
+        max_length=63,
+        description="a JSONPath of at most 63 characters",
+        examples=["$.SageMakerOutput"],
+    )
+    accept: str = Field(
+        default="",
+        pattern=r"^(application/jsonlines|text/csv)?$",
+        description='"application/jsonlines" or "text/csv": the form of the results',
+        examples=["text/csv"],
+    )
+    instance_type: str = Field(
+        default="", pattern=_INSTANCE_TYPE, description=_INSTANCE, examples=["ml.c7i.xlarge"]
+    )
+    instance_count: int = Field(
+        default=1, ge=1, le=100, description="a whole number of 1 to 100", examples=[2]
+    )
+    # Source: the SageMaker API's CreateTransformJob and ModelClientConfig.
+    max_payload_mb: int | None = Field(
+        default=None, ge=1, le=100, description="a whole number of 1 to 100", examples=[6]
+    )
+    max_concurrent: int | None = Field(
+        default=None, ge=1, le=100, description="a whole number of 1 to 100", examples=[4]
+    )
+    timeout_s: int | None = Field(
+        default=None, ge=1, le=3600, description="seconds for one request, 1 to 3600", examples=[600]
+    )
+    retries: int | None = Field(
+        default=None, ge=0, le=3, description="a whole number of 0 to 3", examples=[3]
+    )
+
+    @model_validator(mode="after")
+    def _all_together(self) -> Self:
+        if self.on_error == "keep" and self.output_filter not in ("", "$"):
+            raise ValueError(
+                'on_error = "keep" goes without output_filter, which would cut a failure\'s reason'
+            )
+        if self.header == "strip" and self.input_filter not in ("", "$"):
+            raise ValueError(
+                'header = "strip" goes without input_filter, which would cut the header\'s names: '
+                "the handler gets columns by name and may ignore some"
+            )
+        payload, concurrent = self.max_payload_mb or 6, self.max_concurrent or 1
+        if payload * concurrent > 100:
+            raise ValueError(
+                f"max_payload_mb x max_concurrent is {payload * concurrent}, expected at most 100"
+            )
+        return self
+
+
+class Training(_Section):
+    """[training]: the managed job that `train` starts."""
+
+    instance_type: str = Field(
+        default="", pattern=_INSTANCE_TYPE, description=_INSTANCE, examples=["ml.m7i.xlarge"]
+    )
+    image: str = Field(
+        default="",
+        pattern=r"^\S*$",
+        max_length=255,
+        description="an image's URI without blanks; without it, AWS's own PyTorch training image",
+        examples=["123456789012.dkr.ecr.us-east-1.amazonaws.com/slipway-serving:1"],
+    )
+    # Source: the SageMaker API's StoppingCondition: at most 28 days.
+    max_run_s: int = Field(
+        default=86_400, ge=1, le=2_419_200, description="seconds, 1 to 2419200 (28 days)", examples=[3600]
+    )
+    spot: bool = Field(
+        default=False, description="true or false (spot instances, with checkpoints)", examples=[False]
+    )
+    max_wait_s: int | None = Field(
+        default=None,
+        ge=1,
+        le=2_419_200,
+        description="seconds that a spot job may wait and run, at least max_run_s",
+        examples=[7200],
+    )
+    hyperparameters: dict[str, str | int | float | bool] = {}
+    channels: dict[str, str] = {}
+    metrics: dict[str, str] = {}
+
+
 class Config(_Section):
     """deploy.toml whole."""
 
@@ -109,6 +219,8 @@ class Config(_Section):
     keep_versions: int = Field(default=2, ge=0, description="a whole number, 0 or more", examples=[2])
     aws: Aws
     serving: Serving = Serving()
+    batch: Batch = Batch()
+    training: Training = Training()
     environment: dict[str, str] = {}
 
     @field_validator("environment")
@@ -180,14 +292,19 @@ def _sentence(mistake: ErrorDetails) -> str:
     if mistake["type"] == "extra_forbidden":
         text = _unknown(section, key, mistake["input"])
     if mistake["type"] == "value_error":
-        return "\n".join(
-            f"{FILE}: [environment]: {line}" for line in str(mistake["ctx"]["error"]).splitlines()
-        )
+        # The entries of a container are checked all together: that is a mistake in [environment].
+        at = "".join(f"[{name}]: " for name in mistake["loc"]) or "[environment]: "
+        return "\n".join(f"{FILE}: {at}{line}" for line in str(mistake["ctx"]["error"]).splitlines())
     return f"{FILE}: {where}{text or _wrong(section, key, mistake['input'])}"
 
 
 def _section(path: list[str]) -> dict[str, FieldInfo]:
-    sections: dict[str, type[_Section]] = {"aws": Aws, "serving": Serving}
+    sections: dict[str, type[_Section]] = {
+        "aws": Aws,
+        "serving": Serving,
+        "batch": Batch,
+        "training": Training,
+    }
     if not path:
         return Config.model_fields
     return sections[path[0]].model_fields if path[0] in sections else {}

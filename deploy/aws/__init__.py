@@ -1,42 +1,29 @@
 """SageMaker: what we want there, and how to get there.
 
-The only module of deploy/ that imports boto3. Where the API is, botocore finds out by itself, so nothing here
+The only folder of deploy/ that imports boto3. Where the API is, botocore finds out by itself, so nothing here
 knows. Every S3 call names the account that must own the bucket: a bucket's name alone proves nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
-from boto3.exceptions import S3UploadFailedError
-from botocore.config import Config as ClientConfig
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from deploy.aws import cloudwatch, errors, inventory, waiting
+from deploy.aws import clients, cloudwatch, errors, inventory, waiting
+from deploy.aws.clients import told, unless
 from deploy.aws.inventory import OWNER_TAG
 from deploy.config import DIGEST_ENTRY, Config, container_environment
 from deploy.plan import Change, Resource, versioned
 from deploy.target import Answer, CloudError, Event, Refused, Request, Say
 
 if TYPE_CHECKING:
-    from mypy_boto3_logs import CloudWatchLogsClient
-    from mypy_boto3_s3 import S3Client
-    from mypy_boto3_sagemaker import SageMakerClient
-    from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
-
     from deploy.package import Archive
 
 IDENTITY = {"model": "ModelName", "endpoint_config": "EndpointConfigName"}
-# 60 s is SageMaker's own limit for an invocation: the socket waits longer, so that its error is the one seen.
-SETTINGS = ClientConfig(
-    retries={"mode": "adaptive", "total_max_attempts": 5}, connect_timeout=5, read_timeout=70
-)
 
 
 def desired(config: Config, archive: Archive) -> list[Resource]:
@@ -97,54 +84,13 @@ answer = runtime.invoke_endpoint(
 print(answer["Body"].read().decode())"""
 
 
-@cache
-def _s3(region: str) -> S3Client:
-    return boto3.client("s3", region_name=region, config=SETTINGS)
-
-
-@cache
-def _sagemaker(region: str) -> SageMakerClient:
-    return boto3.client("sagemaker", region_name=region, config=SETTINGS)
-
-
-@cache
-def _runtime(region: str) -> SageMakerRuntimeClient:
-    return boto3.client("sagemaker-runtime", region_name=region, config=SETTINGS)
-
-
-@cache
-def _logs(region: str) -> CloudWatchLogsClient:
-    return boto3.client("logs", region_name=region, config=SETTINGS)
-
-
-@contextmanager
-def _told(refused: type[CloudError] = CloudError) -> Iterator[None]:
-    """Tell the SDK's errors as sentences; `refused` is raised where AWS surely did nothing."""
-    try:
-        yield
-    except (ClientError, S3UploadFailedError) as error:
-        # boto3 tells a failed upload as text; the answer that it had is the error it came of.
-        source = error if isinstance(error, ClientError) else error.__context__
-        response: Mapping[str, Any] = source.response if isinstance(source, ClientError) else {}
-        kind = refused if _is_first_answer(response) else CloudError
-        raise kind(errors.refusal(response) or str(error)) from error
-    except BotoCoreError as error:
-        raise CloudError(errors.failure(type(error).__name__, str(error))) from error
-
-
-def _is_first_answer(response: Mapping[str, Any]) -> bool:
-    """Whether the only try was refused: where there were more, an earlier one may have had its effect."""
-    metadata = response.get("ResponseMetadata", {})
-    return 400 <= metadata.get("HTTPStatusCode", 500) < 500 and not metadata.get("RetryAttempts", 0)
-
-
-@_told()
+@told()
 def check(config: Config) -> None:
     """Fail now if credentials, bucket or region are wrong: nothing has been written yet."""
     aws = config.aws
     place = f"deploy.toml: [aws]: bucket {aws.bucket!r}"
     try:
-        answer = _s3(aws.region).head_bucket(Bucket=aws.bucket, ExpectedBucketOwner=aws.account)
+        answer = clients.s3(aws.region).head_bucket(Bucket=aws.bucket, ExpectedBucketOwner=aws.account)
     except ClientError as error:
         if reason := errors.bucket(error.response["Error"]["Code"], aws.account):
             raise CloudError(f"{place} {reason}") from error
@@ -154,33 +100,33 @@ def check(config: Config) -> None:
         raise CloudError(f"{place} is in {region}, expected one in {aws.region}: SageMaker reads no other")
 
 
-@_told()
+@told()
 def observed(config: Config) -> list[Resource]:
     """Archives, models, endpoint configurations and the endpoint, in this order; what is not ours says so."""
-    sagemaker = _sagemaker(config.aws.region)
+    sagemaker = clients.sagemaker(config.aws.region)
     return [
-        *inventory.archives(_s3(config.aws.region), config),
+        *inventory.archives(clients.s3(config.aws.region), config),
         *inventory.models(sagemaker, config),
         *inventory.endpoint_configs(sagemaker, config),
         *inventory.endpoint(sagemaker, config),
     ]
 
 
-@_told()
+@told()
 def traces(config: Config) -> list[Resource]:
     """The log group, which SageMaker made, and uploads that were cut off."""
-    endpoint = inventory.endpoint(_sagemaker(config.aws.region), config)
+    endpoint = inventory.endpoint(clients.sagemaker(config.aws.region), config)
     ours = all(resource.seen.ours for resource in endpoint)
     return [
-        *inventory.log_groups(_logs(config.aws.region), config, ours),
-        *inventory.uploads(_s3(config.aws.region), config),
+        *inventory.log_groups(clients.logs(config.aws.region), config, ours),
+        *inventory.uploads(clients.s3(config.aws.region), config),
     ]
 
 
-@_told()
+@told()
 def settle(config: Config, say: Say) -> None:
     """Return once the endpoint is not changing, whatever its state is then."""
-    waiting.settled(_sagemaker(config.aws.region), config, say)
+    waiting.settled(clients.sagemaker(config.aws.region), config, say)
 
 
 def apply(config: Config, change: Change, say: Say) -> None:
@@ -197,23 +143,23 @@ def apply(config: Config, change: Change, say: Say) -> None:
 
 
 def _move(config: Config, change: Change, say: Say) -> None:
-    sagemaker = _sagemaker(config.aws.region)
-    with _told(Refused):
+    sagemaker = clients.sagemaker(config.aws.region)
+    with told(Refused):
         since = waiting.begin(sagemaker, config, change)
     # From here on SageMaker is at it: an error is not one of a change that was not made.
-    with _told():
+    with told():
         described = waiting.see_through(sagemaker, config, change, say)
     waiting.verify(described, change, since)
 
 
-@_told(Refused)
+@told(Refused)
 def _create(config: Config, resource: Resource, say: Say) -> None:
     if resource.kind == "archive":
         _upload(config, resource, say)
     else:
-        create = getattr(_sagemaker(config.aws.region), f"create_{resource.kind}")
+        create = getattr(clients.sagemaker(config.aws.region), f"create_{resource.kind}")
         # A name carries the digest of its parameters: what is there already is what we want.
-        with _unless(_is_there):
+        with unless(_is_there):
             create(**resource.params)
 
 
@@ -225,36 +171,26 @@ def _upload(config: Config, resource: Resource, say: Say) -> None:
         sent += transferred
         say(f"{sent / size:.0%} of {size / 1e6:,.1f} MB")
 
-    _s3(config.aws.region).upload_file(**resource.params, Callback=count)
+    clients.s3(config.aws.region).upload_file(**resource.params, Callback=count)
 
 
-@_told(Refused)
+@told(Refused)
 def _delete(config: Config, resource: Resource) -> None:
-    s3, bucket = _s3(config.aws.region), _bucket(config)
-    with _unless(_is_gone):
+    s3, bucket = clients.s3(config.aws.region), _bucket(config)
+    with unless(_is_gone):
         if resource.kind == "archive":
             s3.delete_object(**bucket, Key=resource.name)
         elif resource.kind == "upload":
             s3.abort_multipart_upload(**bucket, Key=resource.name, UploadId=resource.version)
         elif resource.kind == "log_group":
-            _logs(config.aws.region).delete_log_group(logGroupName=resource.name)
+            clients.logs(config.aws.region).delete_log_group(logGroupName=resource.name)
         else:
-            delete = getattr(_sagemaker(config.aws.region), f"delete_{resource.kind}")
+            delete = getattr(clients.sagemaker(config.aws.region), f"delete_{resource.kind}")
             delete(**{IDENTITY[resource.kind]: resource.name})
 
 
 def _bucket(config: Config) -> dict[str, Any]:
     return {"Bucket": config.aws.bucket, "ExpectedBucketOwner": config.aws.account}
-
-
-@contextmanager
-def _unless(settled: Callable[[Mapping[str, Any]], bool]) -> Iterator[None]:
-    """Take an answer for success where it says that what was asked for is so already."""
-    try:
-        yield
-    except ClientError as error:
-        if not settled(error.response):
-            raise
 
 
 def _is_there(response: Mapping[str, Any]) -> bool:
@@ -266,12 +202,12 @@ def _is_gone(response: Mapping[str, Any]) -> bool:
     return response["Error"].get("Code") in gone or inventory.is_absent(response)
 
 
-@_told()
+@told()
 def invoke(config: Config, request: Request) -> Answer:
     """The endpoint's answer; CloudError with the container's own words if it is none."""
     accept = {"Accept": request.accept} if request.accept else {}
     try:
-        answer = _runtime(config.aws.region).invoke_endpoint(
+        answer = clients.runtime(config.aws.region).invoke_endpoint(
             EndpointName=config.name, Body=request.body, ContentType=request.content_type, **accept
         )
     except ClientError as error:
@@ -281,10 +217,10 @@ def invoke(config: Config, request: Request) -> Answer:
     return Answer(answer["Body"].read(), answer.get("ContentType", ""))
 
 
-@_told()
+@told()
 def status(config: Config) -> dict[str, str]:
     """What the endpoint is and does; empty if there is none."""
-    sagemaker = _sagemaker(config.aws.region)
+    sagemaker = clients.sagemaker(config.aws.region)
     described = inventory.describe(sagemaker, config)
     if not described:
         return {}
@@ -304,21 +240,21 @@ def status(config: Config) -> dict[str, str]:
     return {name: fact for name, fact in facts.items() if fact}
 
 
-@_told()
+@told()
 def logs(config: Config, since: datetime) -> list[Event]:
     """What the containers printed from `since` on, in the order of time."""
-    client, group = _logs(config.aws.region), inventory.log_group(config.name)
+    client, group = clients.logs(config.aws.region), inventory.log_group(config.name)
     try:
         return cloudwatch.events(client, group, since)
     except client.exceptions.ResourceNotFoundException as error:
         raise CloudError(f"there is no log group {group}: no container has been started under it") from error
 
 
-@_told()
+@told()
 def logs_of_new(config: Config, since: datetime) -> list[Event]:
     """The same of those containers alone that were started from `since` on; empty if there is none."""
-    client, group = _logs(config.aws.region), inventory.log_group(config.name)
-    with _unless(_is_gone):
+    client, group = clients.logs(config.aws.region), inventory.log_group(config.name)
+    with unless(_is_gone):
         if streams := cloudwatch.streams_from(client, group, since):
             return cloudwatch.events(client, group, since, streams)
     return []

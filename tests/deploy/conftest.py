@@ -8,15 +8,15 @@ from typing import Any
 import boto3
 import pytest
 
-from deploy import aws
 from deploy.__main__ import main
+from deploy.aws import clients
 
 BUCKET = "slipway-tests"
 
 
 def forget() -> None:
     """The next verb makes its clients anew, as a new process would."""
-    for client in (aws._s3, aws._sagemaker, aws._runtime, aws._logs):
+    for client in (clients.s3, clients.sagemaker, clients.runtime, clients.logs):
         client.cache_clear()
     boto3.DEFAULT_SESSION = None
 

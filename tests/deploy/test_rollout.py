@@ -10,7 +10,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 
 from deploy import aws, config, package, rollout
-from deploy.aws import errors, waiting
+from deploy.aws import clients, errors, waiting
 from deploy.plan import Change, Resource
 from deploy.target import CloudError, NotServed, Refused
 
@@ -185,7 +185,7 @@ def test_without_credentials_one_sentence_says_how_to_get_them(project, deploy, 
 def test_an_error_half_way_is_told_and_what_was_made_is_taken_back(
     fresh, iris, deploy, held, capsys, monkeypatch, status, code, message
 ):
-    monkeypatch.setattr(aws, "SETTINGS", aws.SETTINGS.merge(_quick()))
+    monkeypatch.setattr(clients, "SETTINGS", clients.SETTINGS.merge(_quick()))
     _answering(fresh(), "CreateEndpointConfig", status, code)
     assert deploy(iris) == 1
     assert capsys.readouterr().err.splitlines()[-1].startswith(message)

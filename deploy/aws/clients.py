@@ -1,0 +1,78 @@
+"""boto3's clients, made once each, and its errors told as sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from boto3.exceptions import S3UploadFailedError
+from botocore.config import Config as ClientConfig
+from botocore.exceptions import BotoCoreError, ClientError
+
+from deploy.aws import errors
+from deploy.target import CloudError
+
+if TYPE_CHECKING:
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sagemaker import SageMakerClient
+    from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
+
+# 60 s is SageMaker's own limit for an invocation: the socket waits longer, so that its error is the one seen.
+SETTINGS = ClientConfig(
+    retries={"mode": "adaptive", "total_max_attempts": 5}, connect_timeout=5, read_timeout=70
+)
+
+
+@cache
+def s3(region: str) -> S3Client:
+    return boto3.client("s3", region_name=region, config=SETTINGS)
+
+
+@cache
+def sagemaker(region: str) -> SageMakerClient:
+    return boto3.client("sagemaker", region_name=region, config=SETTINGS)
+
+
+@cache
+def runtime(region: str) -> SageMakerRuntimeClient:
+    return boto3.client("sagemaker-runtime", region_name=region, config=SETTINGS)
+
+
+@cache
+def logs(region: str) -> CloudWatchLogsClient:
+    return boto3.client("logs", region_name=region, config=SETTINGS)
+
+
+@contextmanager
+def told(refused: type[CloudError] = CloudError) -> Iterator[None]:
+    """Tell the SDK's errors as sentences; `refused` is raised where AWS surely did nothing."""
+    try:
+        yield
+    except (ClientError, S3UploadFailedError) as error:
+        # boto3 tells a failed upload as text; the answer that it had is the error it came of.
+        source = error if isinstance(error, ClientError) else error.__context__
+        response: Mapping[str, Any] = source.response if isinstance(source, ClientError) else {}
+        kind = refused if _is_first_answer(response) else CloudError
+        raise kind(errors.refusal(response) or str(error)) from error
+    except BotoCoreError as error:
+        raise CloudError(errors.failure(type(error).__name__, str(error))) from error
+
+
+def _is_first_answer(response: Mapping[str, Any]) -> bool:
+    """Whether the only try was refused: where there were more, an earlier one may have had its effect."""
+    metadata = response.get("ResponseMetadata", {})
+    return 400 <= metadata.get("HTTPStatusCode", 500) < 500 and not metadata.get("RetryAttempts", 0)
+
+
+@contextmanager
+def unless(settled: Callable[[Mapping[str, Any]], bool]) -> Iterator[None]:
+    """Take an answer for success where it says that what was asked for is so already."""
+    try:
+        yield
+    except ClientError as error:
+        if not settled(error.response):
+            raise
