@@ -49,6 +49,9 @@ bucket = "{BUCKET}"
 role = "{ROLE}"
 image = "{IMAGE}"
 instance_type = "ml.m7i.large"
+
+[training]
+image = "{IMAGE}"
 """
 
 

@@ -68,6 +68,24 @@ class Cloud(Protocol):
         """
         ...
 
+    def list_keys(self, caller: Caller, bucket: str, prefix: str) -> list[str]:
+        """Every key that begins with the prefix, in S3's order (by its bytes in UTF-8).
+
+        Raises AwsError NoSuchBucket, or AccessDenied (403) for another account's bucket.
+        """
+        ...
+
+    def put_object(self, caller: Caller, bucket: str, key: str, body: BinaryIO) -> None:
+        """Makes the object of all that `body` has from here on; it is there whole or not at all.
+
+        Never whole in memory; the caller closes `body`. Raises AwsError as `list_keys` does.
+        """
+        ...
+
+    def delete_object(self, caller: Caller, bucket: str, key: str) -> None:
+        """Deletes the object, if there is one. Raises AwsError as `list_keys` does."""
+        ...
+
     def role_trusts(self, caller: Caller, role_arn: str, service: str) -> bool:
         """Whether the role is there and lets that service (`sagemaker.amazonaws.com`) assume it."""
         ...

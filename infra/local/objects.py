@@ -13,6 +13,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -49,6 +50,34 @@ def size_of(caller: Caller, bucket: str, key: str) -> int:
     return cast(int, _find(caller, bucket, key).size)
 
 
+def list_keys(caller: Caller, bucket: str, prefix: str) -> list[str]:
+    """See `Cloud.list_keys`."""
+    backend = _backend(caller, bucket)
+    try:
+        found = backend.list_objects(backend.get_bucket(bucket), prefix, None, None, None)[0]
+    except S3ClientError as error:
+        raise _no_bucket(bucket) from error
+    return sorted((key.name for key in found), key=str.encode)
+
+
+def put_object(caller: Caller, bucket: str, key: str, value: tuple[Joined, str]) -> None:
+    """Makes the object of its bytes and their MD5; nothing is copied. See `Cloud.put_object`."""
+    backend = _backend(caller, bucket)
+    try:
+        backend.put_object(bucket, key, cast(bytes, value[0]), etag=value[1])
+    except S3ClientError as error:
+        raise _no_bucket(bucket) from error
+
+
+def delete_object(caller: Caller, bucket: str, key: str) -> None:
+    """See `Cloud.delete_object`."""
+    backend = _backend(caller, bucket)
+    try:
+        backend.delete_object(bucket, key)
+    except S3ClientError as error:
+        raise _no_bucket(bucket) from error
+
+
 def owner_of(bucket: str) -> str | None:
     """The account that has the bucket, None where there is none."""
     place = s3_backends.bucket_accounts.get(bucket)
@@ -70,17 +99,24 @@ def make_bucket(caller: Caller, bucket: str) -> bool:
 
 
 def _find(caller: Caller, bucket: str, key: str) -> Any:
-    backend = s3_backends[caller.account][get_partition(caller.region)]
-    if owner_of(bucket) not in (None, caller.account):
-        raise AwsError(403, "AccessDenied", "Access Denied", {"BucketName": bucket})
+    backend = _backend(caller, bucket)
     try:
         found = backend.get_object(bucket, key)
     except S3ClientError as error:
-        message = "The specified bucket does not exist"
-        raise AwsError(404, "NoSuchBucket", message, {"BucketName": bucket}) from error
+        raise _no_bucket(bucket) from error
     if not isinstance(found, FakeKey):  # a delete marker is not a key
         raise AwsError(404, "NoSuchKey", "The specified key does not exist.", {"Key": key})
     return found
+
+
+def _backend(caller: Caller, bucket: str) -> Any:
+    if owner_of(bucket) not in (None, caller.account):
+        raise AwsError(403, "AccessDenied", "Access Denied", {"BucketName": bucket})
+    return s3_backends[caller.account][get_partition(caller.region)]
+
+
+def _no_bucket(bucket: str) -> AwsError:
+    return AwsError(404, "NoSuchBucket", "The specified bucket does not exist", {"BucketName": bucket})
 
 
 def _reader(key: Any) -> BinaryIO:
@@ -126,18 +162,22 @@ class _At(io.RawIOBase):
         super().close()
 
 
-class _Joined:
-    """The bytes of a multipart upload's parts, one after the other, in a file."""
+class Joined:
+    """Bytes of several sources, one after the other, in a file."""
 
-    def __init__(self, parts: list[Any]) -> None:
+    def __init__(self, sources: Iterable[BinaryIO]) -> None:
         self.file = tempfile.SpooledTemporaryFile(MEMORY_BYTES)  # noqa: SIM115 - it becomes the object's
-        for part in parts:
-            with _reader(part) as reader:
-                shutil.copyfileobj(reader, self.file, CHUNK)
+        for source in sources:
+            shutil.copyfileobj(source, self.file, CHUNK)
+
+    def md5(self) -> str:
+        """The ETag of an object that was put in one piece, in hexadecimal."""
+        self.file.seek(0)
+        return hashlib.file_digest(self.file, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
 
 
-def _store(key: Any, value: bytes | _Joined) -> None:
-    if isinstance(value, _Joined):
+def _store(key: Any, value: bytes | Joined) -> None:
+    if isinstance(value, Joined):
         key._value_buffer.close()
         key._value_buffer = value.file
     else:
@@ -154,7 +194,7 @@ def _slices(value: bytes | str) -> Iterator[memoryview]:
         yield view[at : at + CHUNK]
 
 
-def _complete(upload: Any, body: Iterable[tuple[int, str]]) -> tuple[_Joined, str, Any]:
+def _complete(upload: Any, body: Iterable[tuple[int, str]]) -> tuple[Joined, str, Any]:
     """Checks the parts as S3 does and joins them now: moto drops them before it stores the object."""
     parts = [_part(upload, number, etag) for number, etag in body]
     if not parts:
@@ -163,7 +203,13 @@ def _complete(upload: Any, body: Iterable[tuple[int, str]]) -> tuple[_Joined, st
         raise EntityTooSmall()
     digests = b"".join(bytes.fromhex(part.etag.strip('"')) for part in parts)
     etag = f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(parts)}"
-    return _Joined(parts), etag, _checksum(upload, parts)
+    return Joined(_opened(parts)), etag, _checksum(upload, parts)
+
+
+def _opened(parts: list[Any]) -> Iterator[BinaryIO]:
+    for part in parts:
+        with _reader(part) as reader:
+            yield reader
 
 
 def _part(upload: Any, number: int, etag: str) -> Any:

@@ -118,6 +118,23 @@ class Records:
         """See `Cloud.open_object`."""
         return objects.open_object(caller, bucket, key)
 
+    def list_keys(self, caller: Caller, bucket: str, prefix: str) -> list[str]:
+        """See `Cloud.list_keys`."""
+        with self._turns["s3"]:
+            return objects.list_keys(caller, bucket, prefix)
+
+    def put_object(self, caller: Caller, bucket: str, key: str, body: BinaryIO) -> None:
+        """See `Cloud.put_object`."""
+        copied = objects.Joined([body])
+        md5 = copied.md5()
+        with self._turns["s3"]:  # by now nothing is left that takes time
+            objects.put_object(caller, bucket, key, (copied, md5))
+
+    def delete_object(self, caller: Caller, bucket: str, key: str) -> None:
+        """See `Cloud.delete_object`."""
+        with self._turns["s3"]:
+            objects.delete_object(caller, bucket, key)
+
     def role_trusts(self, caller: Caller, role_arn: str, service: str) -> bool:
         """See `Cloud.role_trusts`."""
         for role in iam_backends[caller.account][get_partition(caller.region)].get_roles():

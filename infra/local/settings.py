@@ -17,6 +17,7 @@ from typing import Any
 KIT_ROOT = Path(__file__).resolve().parents[2]
 PREFIX = "SLIPWAY_LOCAL_"
 SERVE = (sys.executable, "-m", "inference.serving", "serve")
+TRAIN = ("python3", "/opt/ml/input/data/code/launch.py")
 MIB = 1024 * 1024
 
 
@@ -34,6 +35,7 @@ class Settings:
     container_command: tuple[str, ...] = SERVE  # what an image does with `serve`
     images: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)  # URI prefix -> command
     python_path: Path = KIT_ROOT  # PYTHONPATH of a container
+    training_command: tuple[str, ...] = TRAIN  # what an image does with `train`
 
     startup_health_s: float = 480.0
     ping_timeout_s: float = 2.0
@@ -44,6 +46,11 @@ class Settings:
     stop_grace_s: float = 30.0
     creating_s: float = 0.0  # the least time an endpoint is Creating
     updating_s: float = 0.0  # the least time an endpoint is Updating
+    training_stop_grace_s: float = 120.0  # a training job's time to save after SIGTERM
+    checkpoint_interval_s: float = 5.0  # between copies of a training job's checkpoints to S3
+
+    transform_startup_s: float = 1800.0  # source: amazon-sagemaker-examples issue 815
+    transform_instances: int = 20  # of one transform job: the account's quota
 
     payload_bytes: int = 25 * MIB
     archive_bytes: int = 50 * 1024 * MIB  # a model unpacked

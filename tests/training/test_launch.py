@@ -1,15 +1,18 @@
-"""training/launch.py with real scripts: the contract they see, and what becomes of the last model."""
+"""training/launch.py with real scripts: the contract they see, and what becomes of their model."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -194,3 +197,218 @@ def test_hyperparameters_are_numbers_where_they_look_like_numbers() -> None:
     arguments = ["--rate", "1e-3", "--layers=[1,2]", "--shift", "-5", "--name", "x"]
     found = launch.hyperparameters(arguments)
     assert found == {"rate": 0.001, "layers": [1, 2], "shift": -5, "name": "x"}
+
+
+# --- In a job's container ---
+
+SAVES_ON_SIGTERM = """
+    import os, pathlib, signal, sys, time
+    def save(number, frame):
+        pathlib.Path(os.environ["SM_MODEL_DIR"], "weights").write_text("so far")
+        print("saved", flush=True)
+        sys.exit(STATUS)
+    signal.signal(signal.SIGTERM, save)
+    print("trains", flush=True)
+    time.sleep(60)
+"""
+
+
+@dataclass
+class Job:
+    """A training job's files, as SageMaker lays them below /opt/ml, with launch.py in the code channel."""
+
+    place: Path
+
+    @property
+    def code(self) -> Path:
+        return self.place / "input" / "data" / "code"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "SAGEMAKER_BASE_DIR": str(self.place)}
+
+    @property
+    def command(self) -> list[str]:
+        return [sys.executable, str(self.code / "launch.py")]
+
+    def configure(self, **files: Any) -> None:
+        for name, content in files.items():
+            (self.place / "input" / "config" / f"{name}.json").write_text(json.dumps(content))
+
+    def run(self, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        (self.code / "train.py").write_text(textwrap.dedent(script))
+        command = [*self.command, *arguments]
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
+
+    def failure(self) -> str:
+        return (self.place / "output" / "failure").read_text()
+
+    def told(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.place / "model" / "told.json").read_text())
+        return found
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    made = Job(tmp_path / "opt" / "ml")
+    (made.place / "input" / "config").mkdir(parents=True)
+    made.code.mkdir(parents=True)
+    shutil.copy(launch.__file__, made.code)
+    return made
+
+
+def test_a_job_is_told_by_its_files(job: Job) -> None:
+    hosts = {"current_host": "algo-2", "hosts": ["algo-1", "algo-2"], "network_interface_name": "eth0"}
+    job.configure(
+        hyperparameters={"rate": "1e-3", "name": '"0.1"', "fast": "true", "layers": "[1, 2]", "text": "a b"},
+        resourceconfig={**hosts, "current_instance_type": "ml.m7i.large"},
+        inputdataconfig={"train": {}, "code": {}, "sm_drivers": {}},
+    )
+    done = job.run(TELLS)
+    assert (done.returncode, done.stderr) == (0, "")
+    told, place = job.told(), job.place
+    words = ["--rate", "1e-3", "--name", "0.1", "--fast", "true", "--layers", "[1, 2]", "--text", "a b"]
+    assert told["argv"] == words
+    hps = {"rate": 0.001, "name": "0.1", "fast": True, "layers": [1, 2], "text": "a b"}
+    assert json.loads(told["SM_HPS"]) == hps
+    assert json.loads(told["SM_CHANNELS"]) == ["train"]
+    assert (told["SM_CURRENT_HOST"], json.loads(told["SM_HOSTS"])) == ("algo-2", ["algo-1", "algo-2"])
+    assert told["SM_CURRENT_INSTANCE_TYPE"] == "ml.m7i.large"
+    folders = {
+        "SM_CHANNEL_TRAIN": place / "input" / "data" / "train",
+        "SM_MODEL_DIR": place / "model",
+        "SM_OUTPUT_DIR": place / "output",
+        "SM_OUTPUT_DATA_DIR": place / "output" / "data",
+        "SM_CHECKPOINT_DIR": place / "checkpoints",
+    }
+    assert {name: told[name] for name in folders} == {name: str(path) for name, path in folders.items()}
+    assert all(path.is_dir() for name, path in folders.items() if name != "SM_CHANNEL_TRAIN")
+    assert "SM_CHANNEL_CODE" not in told
+
+
+def test_a_job_without_hyperparameters_or_channels_runs_too(job: Job) -> None:
+    assert job.run(TELLS).returncode == 0
+    assert (job.told()["argv"], job.told()["SM_CURRENT_HOST"]) == ([], "algo-1")
+
+
+def test_an_exception_is_the_first_line_of_the_failure_file_with_its_traceback_below(job: Job) -> None:
+    script = """
+        def fail():
+            raise ValueError("no such column: dest")
+        print("before")
+        fail()
+    """
+    done = job.run(script)
+    assert done.returncode == 1
+    assert "before\n" in done.stdout
+    first, *below = job.failure().splitlines()
+    assert first.endswith("train.py failed with exit status 1: ValueError: no such column: dest")
+    assert below[0] == "Traceback (most recent call last):"
+    assert below[-1] == "ValueError: no such column: dest"
+    assert any("in fail" in line for line in below)
+
+
+@pytest.mark.parametrize("message", ["x" * 5000, "ü" * 3000, "line\n" * 2000, ""])
+def test_a_failure_of_any_length_fits_what_the_platform_reads(job: Job, message: str) -> None:
+    assert job.run(f"raise RuntimeError({message!r})").returncode == 1
+    assert "RuntimeError" in job.failure()
+    assert len(job.failure().encode()) <= 1000
+
+
+def test_without_a_traceback_the_last_lines_are_the_failure(job: Job) -> None:
+    done = job.run("import argparse\nargparse.ArgumentParser().error('--epochs must be above 0')")
+    assert done.returncode == 2
+    assert "--epochs must be above 0" in job.failure().splitlines()[0]
+
+
+def test_a_failure_file_of_the_scripts_own_is_left_as_it_is(job: Job) -> None:
+    script = """
+        import os, pathlib, sys
+        pathlib.Path(os.environ["SM_OUTPUT_DIR"], "failure").write_text("mine")
+        sys.exit(5)
+    """
+    assert job.run(script).returncode == 5
+    assert job.failure() == "mine"
+
+
+def test_a_job_that_leaves_no_model_has_failed(job: Job) -> None:
+    done = job.run("pass")
+    assert done.returncode == 1
+    sentence = "train.py left no file; expected the model in the folder SM_MODEL_DIR names"
+    assert job.failure().endswith(sentence)
+    assert sentence in done.stderr
+
+
+def test_a_job_without_its_script_says_so_in_its_failure_file(job: Job) -> None:
+    done = subprocess.run(job.command, env=job.environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "train.py is not there" in job.failure()
+
+
+def test_a_script_ended_by_a_signal_fails_the_job_with_that_status(job: Job) -> None:
+    assert job.run("import os; os.kill(os.getpid(), 9)").returncode == 128 + 9
+    assert "train.py was ended by SIGKILL" in job.failure()
+
+
+@pytest.mark.parametrize("status", [0, 3])
+def test_a_stopped_job_saves_and_ends_with_the_scripts_own_status(job: Job, status: int) -> None:
+    (job.code / "train.py").write_text(textwrap.dedent(SAVES_ON_SIGTERM.replace("STATUS", str(status))))
+    with subprocess.Popen(
+        job.command, env=job.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as launched:
+        assert launched.stdout is not None
+        assert launched.stdout.readline() == "trains\n"
+        launched.terminate()
+        rest, errors = launched.communicate(timeout=20)
+    assert (launched.returncode, rest) == (status, "saved\n")
+    assert errors == "training: stopped before its end; what it has saved is kept\n"
+    assert (job.place / "model" / "weights").read_text() == "so far"
+    assert not (job.place / "output" / "failure").exists()
+
+
+def test_output_is_passed_on_as_it_comes_though_no_line_ends(job: Job) -> None:
+    script = GOOD + "    print('half a line', end='', flush=True)\n    import time; time.sleep(60)\n"
+    (job.code / "train.py").write_text(textwrap.dedent(script))
+    with subprocess.Popen(job.command, env=job.environment, stdout=subprocess.PIPE) as launched:
+        assert launched.stdout is not None
+        assert os.read(launched.stdout.fileno(), 100) == b"half a line"
+        launched.terminate()
+
+
+@pytest.mark.parametrize(
+    ("requirements", "asked"),
+    [("pytest\n\n# what the tests run with\n", False), ("--no-index\npytest>=7\n", True)],
+)
+def test_pip_is_asked_only_where_a_requirement_may_not_be_met(
+    job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, requirements: str, asked: bool
+) -> None:
+    (job.code / "requirements.txt").write_text(requirements)
+    monkeypatch.setenv("PIP_LOG", str(tmp_path / "pip.log"))
+    done = job.run(GOOD)
+    assert done.returncode == 0, done.stdout
+    assert (tmp_path / "pip.log").exists() == asked
+
+
+@pytest.mark.parametrize(
+    ("requirements", "constraints"),
+    [("no-such-package-here", ""), ("pytest", "pytest==0.0.1")],
+)
+def test_requirements_that_cannot_be_had_fail_the_job_before_the_script(
+    job: Job, requirements: str, constraints: str
+) -> None:
+    (job.code / "requirements.txt").write_text(f"--no-index\n{requirements}\n")
+    (job.code / "constraints.txt").write_text(constraints)
+    done = job.run("print('ran')")
+    assert done.returncode == 1
+    assert "ran\n" not in done.stdout
+    first = job.failure().splitlines()[0]
+    assert first.startswith("requirements.txt could not be installed, pip ended with exit status 1: ERROR: ")
+    assert requirements in job.failure()
+
+
+def test_a_project_given_by_name_is_trained_for_itself_in_a_job_too(project: Path, job: Job) -> None:
+    write_script(project, GOOD)
+    command = [*LAUNCH, "--project", str(project)]
+    subprocess.run(command, env=job.environment, check=True)
+    assert left(project) == {"model/weights": "new"}
+    assert not (job.place / "model").exists()

@@ -15,6 +15,8 @@ from infra.local.sagemaker.models import Models, let_moto_take_every_instance_ty
 from infra.local.sagemaker.runtime import DataPlane
 from infra.local.sagemaker.states import Endpoints
 from infra.local.sagemaker.tags import Tags
+from infra.local.sagemaker.trainings.operations import TrainingOperations
+from infra.local.sagemaker.transforms.operations import TransformOperations
 
 
 class SageMaker:
@@ -26,6 +28,8 @@ class SageMaker:
         models, tags = Models(cloud), Tags(cloud)
         self._endpoints = EndpointOperations(cloud, models, table)
         self._data_plane = DataPlane(cloud, table)
+        self._trainings = trainings = TrainingOperations(cloud)
+        self._transforms = TransformOperations(cloud, models)
         self._operations: Mapping[str, Operation] = {
             "CreateModel": models.create_model,
             "DescribeModel": models.describe_model,
@@ -41,6 +45,14 @@ class SageMaker:
             "DescribeEndpoint": self._endpoints.describe_endpoint,
             "DeleteEndpoint": self._endpoints.delete_endpoint,
             "ListEndpoints": self._endpoints.list_endpoints,
+            "CreateTransformJob": self._transforms.create_transform_job,
+            "DescribeTransformJob": self._transforms.describe_transform_job,
+            "ListTransformJobs": self._transforms.list_transform_jobs,
+            "StopTransformJob": self._transforms.stop_transform_job,
+            "CreateTrainingJob": trainings.create_training_job,
+            "DescribeTrainingJob": trainings.describe_training_job,
+            "ListTrainingJobs": trainings.list_training_jobs,
+            "StopTrainingJob": trainings.stop_training_job,
             "AddTags": tags.add_tags,
             "ListTags": tags.list_tags,
             "DeleteTags": tags.delete_tags,
@@ -57,5 +69,6 @@ class SageMaker:
 
     async def close(self) -> None:
         """Stops every container and waits until they are gone."""
-        await asyncio.to_thread(self._endpoints.rollouts.close)
+        closing = (self._endpoints.rollouts.close, self._trainings.close, self._transforms.runs.close)
+        await asyncio.gather(*(asyncio.to_thread(close) for close in closing))
         await self._data_plane.close()

@@ -17,7 +17,13 @@ ECR_IMAGE = re.compile(
     r"\d{12}\.dkr\.ecr(-fips)?\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/[a-z0-9][a-z0-9._/-]*"
     r"([:@][A-Za-z0-9_][A-Za-z0-9._:-]*)?"
 )
-NOUNS = {"model": "model", "endpoint-config": "endpoint configuration", "endpoint": "endpoint"}
+NOUNS = {
+    "model": "model",
+    "endpoint-config": "endpoint configuration",
+    "endpoint": "endpoint",
+    "transform-job": "transform job",
+    "training-job": "training job",
+}
 ENDED = ("InService", "Failed", "UpdateRollbackFailed", "OutOfService")
 
 

@@ -1,4 +1,4 @@
-"""One container of an endpoint: the model's archive unpacked, the image's command as a process, pinged.
+"""One container of an endpoint or a job: the model's archive unpacked, the image's command run and pinged.
 
 Source of what a container gets and must do: SageMaker's developer guide, your-algorithms-inference-code.
 """
@@ -42,7 +42,34 @@ _log = logging.getLogger(__name__)
 
 
 class StartFailed(Exception):
-    """A container cannot serve; the message is the endpoint's FailureReason."""
+    """A container cannot serve; the message is the endpoint's, or the job's, FailureReason."""
+
+
+@dataclass(frozen=True)
+class Owner:
+    """What a container belongs to, and so where its output goes and how it fails.
+
+    `log_stream` has "{instance}" where the instance's id goes. `variant` is "" but for an endpoint.
+    """
+
+    kind: str
+    name: str
+    log_group: str
+    log_stream: str
+    ping_failed: str
+    variant: str = ""
+
+
+def of_endpoint(name: str, variant: str) -> Owner:
+    """An endpoint's production variant."""
+    return Owner(
+        kind="endpoint",
+        name=name,
+        log_group=GROUP + name,
+        log_stream=f"{variant}/{{instance}}",
+        ping_failed=PING_FAILED.format(variant=variant),
+        variant=variant,
+    )
 
 
 @dataclass(frozen=True)
@@ -50,8 +77,7 @@ class ContainerSpec:
     """What one container is made of. `model_data` is an s3:// URL, or "" for an image with its own model."""
 
     caller: Caller
-    endpoint: str
-    variant: str
+    owner: Owner
     image: str
     model_data: str
     environment: Mapping[str, str]
@@ -67,12 +93,15 @@ class Container:
         self.healthy = False
         self.port = 0
         self.in_flight = 0
-        self.log = LogStream(cloud, spec.caller, GROUP + spec.endpoint, f"{spec.variant}/{self.instance}")
+        self.failed_restarts = 0  # in a row
+        self.log_stream = spec.owner.log_stream.format(instance=self.instance)
+        self.log = LogStream(cloud, spec.caller, spec.owner.log_group, self.log_stream)
         self._cloud = cloud
         self._place = cloud.settings.containers / self.instance
         self._process: processes.Process | None = None
         self._idle = threading.Condition()
         self._closing = threading.Event()
+        self._stopping = threading.Lock()
 
     def start(self) -> None:
         """Returns once the container answers /ping; raises StartFailed as soon as it is known that it won't.
@@ -111,15 +140,19 @@ class Container:
         self.stop()
 
     def stop(self) -> None:
-        """SIGTERM, SIGKILL after the grace; then nothing of the container is left but its log."""
+        """SIGTERM, SIGKILL after the grace; then nothing of the container is left but its log.
+
+        Of several at once each returns when it is gone.
+        """
         self._closing.set()
         self.healthy = False
         with self._idle:
             process = self._process
-        if process is not None:
-            process.stop(self._cloud.settings.stop_grace_s)
-        self.log.close()
-        _remove(self._place)
+        with self._stopping:
+            if process is not None:
+                process.stop(self._cloud.settings.stop_grace_s)
+            self.log.close()
+            _remove(self._place)
 
     def _bring_up(self) -> None:
         try:
@@ -159,7 +192,7 @@ class Container:
         )
         with self._idle:
             if self._closing.is_set():
-                raise StartFailed("The endpoint was stopped.")
+                raise StartFailed(f"The {self.spec.owner.kind} was stopped.")
             self._process = processes.start(command, self.log.write)
             self.port = port
 
@@ -171,7 +204,7 @@ class Container:
                 break
             if answers_ping(self.port, settings.ping_timeout_s):
                 return
-        raise StartFailed(PING_FAILED.format(variant=self.spec.variant))
+        raise StartFailed(self.spec.owner.ping_failed)
 
     def _ended(self, timeout: float) -> int | None:
         assert self._process is not None
@@ -191,12 +224,14 @@ class Container:
                 self._restart()
 
     def _restart(self) -> None:
-        _log.warning("%s of %s ended and is started again", self.instance, self.spec.endpoint)
+        _log.warning("%s of %s ended and is started again", self.instance, self.spec.owner.name)
         try:
             self._launch()
             self._await_first_ping()
         except StartFailed:
+            self.failed_restarts += 1
             return
+        self.failed_restarts = 0
         self.healthy = not self._closing.is_set()
 
 

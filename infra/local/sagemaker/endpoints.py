@@ -8,7 +8,7 @@ from typing import Any
 
 from infra.local.cloud import Caller, Cloud
 from infra.local.sagemaker import checks, constraints, descriptions, listing
-from infra.local.sagemaker.containers import ContainerSpec
+from infra.local.sagemaker.containers import ContainerSpec, of_endpoint
 from infra.local.sagemaker.fleets import Variant
 from infra.local.sagemaker.models import Models, arn
 from infra.local.sagemaker.rollouts import Rollouts
@@ -109,8 +109,7 @@ class EndpointOperations:
         startup = given.get("ContainerStartupHealthCheckTimeoutInSeconds")
         spec = ContainerSpec(
             caller=caller,
-            endpoint=endpoint,
-            variant=given["VariantName"],
+            owner=of_endpoint(endpoint, given["VariantName"]),
             image=container["Image"],
             model_data=checks.model_data(container),
             environment=container.get("Environment", {}),

@@ -10,7 +10,13 @@ from infra.local.errors import AwsError
 from infra.local.sagemaker import checks, constraints, listing
 
 SAGEMAKER = "sagemaker.amazonaws.com"
-DESCRIBED = {"model": "Model", "endpoint-config": "EndpointConfig", "endpoint": "Endpoint"}
+DESCRIBED = {
+    "model": "Model",
+    "endpoint-config": "EndpointConfig",
+    "endpoint": "Endpoint",
+    "transform-job": "TransformJob",
+    "training-job": "TrainingJob",
+}
 Json = dict[str, Any]
 
 

@@ -124,7 +124,7 @@ class DataPlane:
 async def _pass_back(
     answer: aiohttp.ClientResponse, container: Container, invocation: Invocation, send: Send
 ) -> None:
-    headers = invocations.answer_headers(container.spec.variant, answer.headers, invocation.streamed)
+    headers = invocations.answer_headers(container.spec.owner.variant, answer.headers, invocation.streamed)
     if invocation.streamed:
         await _stream_back(answer, headers, send)
     else:

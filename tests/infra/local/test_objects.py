@@ -39,3 +39,50 @@ def test_a_multipart_upload_is_joined_and_read_without_being_held_in_memory(tmp_
     command = [sys.executable, "-W", "ignore", "-c", PROGRAM, str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, env={**os.environ}, capture_output=True, text=True, timeout=60)
     assert done.stdout.splitlines() == ["48 True True", "b'another'", "True"], done.stderr
+
+
+PUT = """
+import hashlib, io, os, sys, tracemalloc
+from pathlib import Path
+from infra.local import objects
+from infra.local.cloud import Caller
+objects.keep_in_files(Path(sys.argv[1]))
+caller, other = Caller("123456789012", "us-east-1"), Caller("210987654321", "us-east-1")
+objects.make_bucket(caller, "bucket")
+size = 40 * 2**20
+with open(sys.argv[1] + "/big", "wb") as big:
+    for _ in range(40):
+        big.write(os.urandom(2**20))
+tracemalloc.start()
+with open(sys.argv[1] + "/big", "rb") as body:
+    made = objects.Joined([body])
+    objects.put_object(caller, "bucket", "b/\u00e9", (made, made.md5()))
+print(tracemalloc.get_traced_memory()[1] < size / 4)
+small = objects.Joined([io.BytesIO(b"small")])
+objects.put_object(caller, "bucket", "b/Z", (small, small.md5()))
+with open(sys.argv[1] + "/big", "rb") as body:
+    print(hashlib.md5(objects.open_object(caller, "bucket", "b/\u00e9").read()).hexdigest() == made.md5())
+print(objects.list_keys(caller, "bucket", "b/"), objects.open_object(caller, "bucket", "b/Z").read())
+objects.delete_object(caller, "bucket", "b/Z")
+objects.delete_object(caller, "bucket", "b/never")
+print(objects.list_keys(caller, "bucket", "b"))
+for who, bucket in ((other, "bucket"), (caller, "none")):
+    for call in (objects.list_keys, objects.delete_object):
+        try:
+            call(who, bucket, "b")
+        except objects.AwsError as error:
+            print(error.code)
+"""
+
+
+def test_an_object_is_put_from_a_file_without_being_held_in_memory_listed_and_deleted(tmp_path: Path) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", PUT, str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ}, capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines() == [
+        "True",
+        "True",
+        "['b/Z', 'b/é'] b'small'",
+        "['b/é']",
+        *["AccessDenied"] * 2,
+        *["NoSuchBucket"] * 2,
+    ], done.stderr

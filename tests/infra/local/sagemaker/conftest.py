@@ -28,7 +28,10 @@ BUCKET = "models-of-the-tests"
 SETTINGS = {
     "PORT": "0",
     "IMAGES": json.dumps(
-        {f"{REGISTRY}/standin": [sys.executable, str(Path(__file__).with_name("standin.py"))]}
+        {
+            f"{REGISTRY}/standin": [sys.executable, str(Path(__file__).with_name("standin.py"))],
+            f"{REGISTRY}/batchbox": [sys.executable, str(Path(__file__).parent / "transforms/batchbox.py")],
+        }
     ),
     "STARTUP_HEALTH_S": "8",
     "PING_TIMEOUT_S": "0.5",
@@ -39,6 +42,9 @@ SETTINGS = {
     "CREATING_S": "0.1",
     "UPDATING_S": "0.1",
     "PAYLOAD_BYTES": "100000",
+    "TRAINING_STOP_GRACE_S": "3",
+    "CHECKPOINT_INTERVAL_S": "0.1",
+    "TRANSFORM_STARTUP_S": "8",
 }
 _numbers = itertools.count()
 

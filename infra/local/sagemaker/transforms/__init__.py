@@ -1,0 +1,1 @@
+"""Batch transform: jobs that send S3's objects through a model's container and keep its answers."""

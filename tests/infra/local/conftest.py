@@ -1,0 +1,62 @@
+"""The SageMaker SDK v3, in an environment of its own, `.venv-sagemaker`: it brings 134 packages and 1 GB."""
+
+import importlib.util
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).with_name("sagemaker_sdk")
+BUILD = "python tests/infra/local/sagemaker_sdk/environment.py"
+TELEMETRY_OFF = """\
+SchemaVersion: "1.0"
+SageMaker:
+  PythonSDK:
+    Modules:
+      TelemetryOptOut: true
+"""
+
+
+@pytest.fixture(scope="session")
+def sdk_python(pytestconfig: pytest.Config) -> Path:
+    """The Python that has the SDK, in an environment built on first use. CI never goes without it."""
+    spec = importlib.util.spec_from_file_location("environment", HERE / "environment.py")
+    assert spec is not None
+    assert spec.loader is not None
+    environment = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(environment)
+    try:
+        with pytestconfig.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+            environment.build()
+    except (subprocess.CalledProcessError, OSError) as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f".venv-sagemaker could not be built ({error}); with a package index: {BUILD}")
+    return environment.PYTHON
+
+
+@pytest.fixture
+def run_sdk(sdk_python: Path, local_cloud: Any, tmp_path: Path) -> Callable[..., Any]:
+    """Runs a program of sagemaker_sdk/ that knows the local cloud alone: the JSON of its last line."""
+
+    def run(program: str, *arguments: str) -> Any:
+        (tmp_path / "sagemaker.yaml").write_text(TELEMETRY_OFF)
+        environment = {
+            **local_cloud.shell,
+            "HOME": str(tmp_path),
+            "SAGEMAKER_ADMIN_CONFIG_OVERRIDE": str(tmp_path / "sagemaker.yaml"),
+            "SAGEMAKER_USER_CONFIG_OVERRIDE": str(tmp_path / "sagemaker.yaml"),
+            "SAGEMAKER_VALIDATE_ROLE": "false",
+        }
+        command = [str(sdk_python), str(HERE / program), *arguments]
+        done = subprocess.run(
+            command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout.splitlines()[-1])
+
+    return run
