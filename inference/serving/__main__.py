@@ -1,6 +1,6 @@
-"""`python -m inference.serving serve`: the container's command.
+"""`python -m inference.serving serve`: the container's command. And `batch IN OUT`, without a container.
 
-The socket is bound before anything heavy is imported, so the platform finds a listener at once.
+For serve, the socket is bound before anything heavy is imported, so the platform finds a listener at once.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import os
 import signal
 import socket
 import sys
-from pathlib import Path
 
 from inference.serving import log, settings
 from inference.serving.errors import StartError
+from inference.serving.isolation import leave_to_handler
 
 _DESCRIPTION = """\
 Serve <model>/code/handler.py over HTTP, as SageMaker and Vertex AI call a container:
@@ -29,6 +29,10 @@ example:
 
 def main(arguments: list[str]) -> int:
     """Run the verb; the status to exit with."""
+    if arguments[:1] == ["batch"]:
+        from inference.serving.batch import command  # serve has no use for it
+
+        return command.main(arguments[1:])
     _parser().parse_args(arguments)
     # Before the loop has its own handlers, to be told to stop is to stop.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -40,7 +44,7 @@ def main(arguments: list[str]) -> int:
         return 1
     from inference.serving import lifecycle  # after the socket: it imports numpy and uvicorn
 
-    _leave_to_handler()
+    leave_to_handler()
     return lifecycle.serve(chosen, listening)
 
 
@@ -51,7 +55,12 @@ def _parser() -> argparse.ArgumentParser:
         epilog=settings.HELP + _EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("verb", choices=["serve"], help="serve: listen until SIGTERM, then finish and exit 0")
+    parser.add_argument(
+        "verb",
+        choices=["serve", "batch"],
+        help="serve: listen until SIGTERM, then finish and exit 0; "
+        "batch IN OUT: score files without a cloud (batch --help says more)",
+    )
     return parser
 
 
@@ -70,21 +79,6 @@ def _listen(chosen: settings.Settings) -> socket.socket:
         ) from None
     log.event(f"listening on http://{chosen.host}:{listening.getsockname()[1]}")
     return listening
-
-
-def _leave_to_handler() -> None:
-    """Take the kit out of the handler's sight, now that all of it is imported.
-
-    In the cloud nothing of the kit but this package is there, and a handler may have an inference.py of its
-    own: `import deploy` has to fail here as it would there, and `import inference` has to find the handler's.
-    """
-    kit = Path(__file__).parents[2]
-    sys.path[:] = [entry for entry in sys.path if entry and Path(entry).resolve() not in (kit, Path.cwd())]
-    inherited = os.environ.pop("PYTHONPATH", "").split(os.pathsep)
-    if kept := [entry for entry in inherited if entry and Path(entry).resolve() != kit]:
-        os.environ["PYTHONPATH"] = os.pathsep.join(kept)
-    for name in [name for name in sys.modules if name.partition(".")[0] == "inference"]:
-        del sys.modules[name]
 
 
 if __name__ == "__main__":

@@ -12,10 +12,10 @@ from typing import Any
 
 import orjson
 
-from inference.serving import arrays, outputs, tables
+from inference.serving import arrays, outputs, parquet, tables
 from inference.serving.errors import BadBody, BadPredictions, shown
 from inference.serving.inputs import Instances
-from inference.serving.media import CSV, JSON, JSON_LINES, NPY, ContentType
+from inference.serving.media import CSV, JSON, JSON_LINES, NPY, PARQUET, ContentType
 from inference.serving.outputs import Predictions
 
 _ENVELOPE_KEYS = {"instances", "parameters"}
@@ -46,7 +46,17 @@ def decode(body: bytes | bytearray, content_type: ContentType) -> Decoded:
         return Decoded(_decode_json_lines(body), Shape.LIST)
     if content_type.format == CSV:
         return Decoded(tables.decode(body, header=content_type.header), Shape.LIST)
+    if content_type.format == PARQUET:
+        return Decoded(parquet.decode(body), Shape.LIST)
     return Decoded(arrays.decode(body), Shape.LIST)
+
+
+def json_line(line: bytes) -> Any:
+    """The value on one line. BadBody has the column alone: which line it is, the caller knows."""
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise BadBody(_fault(error, line)) from None
 
 
 def encode(predictions: Predictions, shape: Shape, wanted: str) -> bytes:
@@ -58,7 +68,21 @@ def encode(predictions: Predictions, shape: Shape, wanted: str) -> bytes:
     try:
         return _encoded(predictions, shape, wanted)
     except RecursionError:
-        raise BadPredictions("a prediction is nested too deep to be written") from None
+        raise _too_deep() from None
+
+
+def encode_lines(predictions: Predictions, wanted: str, keys: list[Any] | None = None) -> bytes:
+    """As encode, in JSON Lines or CSV; `keys` are those that every object must have in CSV (the first's)."""
+    if wanted != CSV:
+        return encode(predictions, Shape.LIST, wanted)
+    try:
+        return tables.encode(predictions, keys)
+    except RecursionError:
+        raise _too_deep() from None
+
+
+def _too_deep() -> BadPredictions:
+    return BadPredictions("a prediction is nested too deep to be written")
 
 
 def _encoded(predictions: Predictions, shape: Shape, wanted: str) -> bytes:
@@ -67,9 +91,7 @@ def _encoded(predictions: Predictions, shape: Shape, wanted: str) -> bytes:
     if wanted == NPY:
         return arrays.encode(predictions)
     if wanted == JSON_LINES:
-        return b"".join(
-            _dumps(one, number, orjson.OPT_APPEND_NEWLINE) for number, one in enumerate(predictions)
-        )
+        return _encode_json_lines(predictions)
     return _encode_json(predictions, shape)
 
 
@@ -110,10 +132,13 @@ def _loads(text: bytes | bytearray, name: str, line: int) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        place = f"line {line + error.lineno - 1} column {error.colno}"
-        # The position counts characters; a body that is not UTF-8 has no other use for it than this.
-        found = bytes(text).decode("utf-8", "replace")[error.pos : error.pos + 30]
-        raise BadBody(f"{name}: {place}: {_reason(error.msg, found)}, found {shown(found)}") from None
+        raise BadBody(f"{name}: line {line + error.lineno - 1} {_fault(error, text)}") from None
+
+
+def _fault(error: orjson.JSONDecodeError, text: bytes | bytearray) -> str:
+    # The position counts characters; a body that is not UTF-8 has no other use for it than this.
+    found = bytes(text).decode("utf-8", "replace")[error.pos : error.pos + 30]
+    return f"column {error.colno}: {_reason(error.msg, found)}, found {shown(found)}"
 
 
 def _reason(message: str, found: str) -> str:
@@ -122,6 +147,17 @@ def _reason(message: str, found: str) -> str:
     if not found:
         return "nothing where a JSON value was expected"
     return message
+
+
+def _encode_json_lines(predictions: Predictions) -> bytes:
+    options = _OPTIONS | orjson.OPT_APPEND_NEWLINE
+    try:
+        encoded = b"".join([orjson.dumps(one, _plain, options) for one in predictions])
+    except TypeError:
+        # As in _encode_json: say which, or write it the slower way.
+        encoded = b"".join(_dumps(one, number, options) for number, one in enumerate(predictions))
+    _check_nulls(encoded, predictions)
+    return encoded
 
 
 def _encode_json(predictions: Predictions, shape: Shape) -> bytes:

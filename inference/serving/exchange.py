@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import orjson
@@ -33,6 +34,10 @@ class Reply:
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
+# A request to its reply, its phases added; it raises a Refusal.
+Attempt = Callable[[Request, Phases], Reply]
+
+
 def attempt(predictor: Predictor, request: Request, phases: Phases) -> Reply:
     """The answer to a request, its phases added to `phases`; a Refusal is raised."""
     with timed(phases, "decode"):
@@ -43,12 +48,12 @@ def attempt(predictor: Predictor, request: Request, phases: Phases) -> Reply:
     return Reply(200, request.accepted.name, body)
 
 
-def answer(predictor: Predictor, request: Request, phases: Phases) -> Reply:
-    """As attempt, but a refusal is a reply too; what the handler raised goes to the log."""
+def answer(attempted: Attempt, request: Request, phases: Phases) -> Reply:
+    """What the attempt answers, where a refusal is a reply too; what the handler raised goes to the log."""
     try:
-        return attempt(predictor, request, phases)
+        return attempted(request, phases)
     except Refusal as refusal:
-        _note(refusal)
+        note(refusal)
         return refused(refusal)
     except BaseException as error:  # a SystemExit that is not caught ends the model's thread without a word
         return unexpected(error)
@@ -56,13 +61,17 @@ def answer(predictor: Predictor, request: Request, phases: Phases) -> Reply:
 
 def refused(refusal: Refusal) -> Reply:
     """The reply for a refusal: {"error": {"code": word, "message": sentence}}."""
-    message = escaped(str(refusal))
-    if len(message) > _LONGEST_MESSAGE:
-        message = message[:_LONGEST_MESSAGE] + "…"
-    # A message may hold what no JSON can: half a surrogate pair.
-    text = message.encode("utf-8", "replace").decode()
-    body = orjson.dumps({"error": {"code": refusal.code, "message": text}})
+    body = orjson.dumps({"error": {"code": refusal.code, "message": message(refusal)}})
     return Reply(refusal.status, "application/json", body, refusal.headers)
+
+
+def message(refusal: Refusal) -> str:
+    """What a refusal says, on one line that is not too long and that JSON can hold."""
+    text = escaped(str(refusal))
+    if len(text) > _LONGEST_MESSAGE:
+        text = text[:_LONGEST_MESSAGE] + "…"
+    # It may hold what no JSON can: half a surrogate pair.
+    return text.encode("utf-8", "replace").decode()
 
 
 def unexpected(error: BaseException) -> Reply:
@@ -71,7 +80,8 @@ def unexpected(error: BaseException) -> Reply:
     return refused(Refusal("the runtime failed on this request; its log has the traceback"))
 
 
-def _note(refusal: Refusal) -> None:
+def note(refusal: Refusal) -> None:
+    """Log what was refused for a reason that lies here or in the handler, and where in it."""
     cause = refusal.__cause__
     if cause is None and refusal.status < 500:
         return

@@ -14,10 +14,11 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import uvicorn
 
-from inference.serving import exchange, loading, log, manifest, samples
+from inference.serving import exchange, loading, log, manifest, samples, scoring
 from inference.serving.batcher import Batcher, Job
 from inference.serving.body import DISCARD_BODIES
 from inference.serving.errors import StartError
@@ -25,7 +26,7 @@ from inference.serving.metrics import Metrics
 from inference.serving.predictor import Phases, Predictor, describe
 from inference.serving.protocol import Limits, protocol
 from inference.serving.server import Service
-from inference.serving.settings import Settings
+from inference.serving.settings import Batch, Settings
 
 # Longer than a load balancer keeps its connections, so that it is never us who closes one it is about to use.
 _KEEP_ALIVE_S = 75
@@ -98,17 +99,17 @@ class Process(uvicorn.Server):
     def _live(self) -> None:
         """The model's thread: load, check, then answer until the end."""
         try:
-            predictor = _ready(self._settings)
+            attempt = _attempt(_ready(self._settings), self._settings.batch)
             self._from_model(self._open)
-            self._batcher.run(lambda job: self._work(predictor, job))
+            self._batcher.run(lambda job: self._work(attempt, job))
         except StartError as error:
             self._from_model(self._fail, error)
         except BaseException as error:  # whatever it is: without this thread nobody is answered
             self._from_model(self._fail, _unforeseen(error))
 
-    def _work(self, predictor: Predictor, job: Job) -> None:
+    def _work(self, attempt: exchange.Attempt, job: Job) -> None:
         phases: Phases = {"queue": time.perf_counter() - job.queued}
-        reply = exchange.answer(predictor, job.request, phases)
+        reply = exchange.answer(attempt, job.request, phases)
         # At the end of a drain the loop is gone before a slow step returns.
         with contextlib.suppress(RuntimeError):
             job.done(reply)
@@ -183,6 +184,14 @@ def _ready(settings: Settings) -> Predictor:
     log.event(f"model loaded in {time.perf_counter() - started:.2f} s")
     samples.check(predictor, settings.model_dir)
     return predictor
+
+
+def _attempt(predictor: Predictor, batch: Batch | None) -> exchange.Attempt:
+    """How requests are answered: each as a whole at an endpoint, record by record in a transform job."""
+    if batch is None:
+        return partial(exchange.attempt, predictor)
+    policy = scoring.Policy(batch.keep_errors, batch.header, batch.join)
+    return partial(scoring.attempt, predictor, policy)
 
 
 def _unforeseen(error: BaseException) -> StartError:

@@ -14,11 +14,15 @@ JSON = "application/json"
 JSON_LINES = "application/jsonlines"
 CSV = "text/csv"
 NPY = "application/x-npy"
+PARQUET = "application/vnd.apache.parquet"
 FORMATS = (JSON, JSON_LINES, CSV, NPY)
 _NAMES = {name: name for name in FORMATS} | {
     "application/x-jsonlines": JSON_LINES,
     "application/jsonl": JSON_LINES,
 }
+# Read, and never written: an answer to it is JSON Lines, unless Accept says otherwise.
+_READ_ONLY = {PARQUET: PARQUET, "application/x-parquet": PARQUET}
+_READ = _NAMES | _READ_ONLY
 _LISTED = ", ".join(FORMATS)
 _CHARSETS = {"utf-8", "utf8", "us-ascii"}
 
@@ -43,22 +47,24 @@ class Accepted:
 def content_type(value: str) -> ContentType:
     """What a Content-Type header says; UnsupportedMediaType where we do not read that."""
     name, parameters = _parsed(value)
-    if name not in _NAMES:
+    if name not in _READ:
         raise UnsupportedMediaType(
-            f"Content-Type: {shown(value)} is not read here; expected one of {_LISTED}"
+            f"Content-Type: {shown(value)} is not read here; expected one of {_LISTED}, {PARQUET}"
         )
     charset = parameters.get("charset", "utf-8").lower()
     if charset not in _CHARSETS:
         raise UnsupportedMediaType(f"Content-Type: charset {shown(charset)} is not read here; expected utf-8")
-    return ContentType(_NAMES[name], header=_NAMES[name] == CSV and _has_header(parameters))
+    return ContentType(_READ[name], header=_READ[name] == CSV and _has_header(parameters))
 
 
 @lru_cache(maxsize=256)
 def accepted(value: str, default: str) -> Accepted:
-    """The best format that an Accept header allows; `default` wins where it leaves the choice to us.
+    """The best format that an Accept header allows; `default`, a body's own format, wins where it leaves the
+    choice to us, or JSON Lines where nothing is written in that.
 
     Among formats of the same quality the one named first wins. NotAcceptable lists what is possible.
     """
+    default = JSON_LINES if default in _READ_ONLY else default
     ranges = [_range(part) for part in value.split(",") if part.strip()] or [("*/*", 1.0)]
     best: tuple[float, int, bool] | None = None
     choice = Accepted(default, default)

@@ -4,6 +4,7 @@
 One call into C that keeps the interpreter's lock for seconds still holds them up: only a process of its own
 would not.
 Sources: docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html,
+docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-batch-code.html,
 cloud.google.com/vertex-ai/docs/predictions/custom-container-requirements
 """
 
@@ -14,6 +15,8 @@ import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
+
+import orjson
 
 from inference.serving import exchange, media
 from inference.serving.batcher import Batcher, Job
@@ -29,7 +32,7 @@ from inference.serving.errors import (
 )
 from inference.serving.exchange import Reply
 from inference.serving.metrics import CONTENT_TYPE, Metrics
-from inference.serving.settings import Settings
+from inference.serving.settings import Settings, transforms
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -86,7 +89,10 @@ class Service:
             return exchange.unexpected(error)
 
     def _routing(self) -> dict[str, dict[str, Route]]:
-        routes: dict[str, dict[str, Route]] = {"/metrics": {"GET": self._show_metrics}}
+        routes: dict[str, dict[str, Route]] = {
+            "/metrics": {"GET": self._show_metrics},
+            "/execution-parameters": {"GET": self._execution_parameters},
+        }
         for path in self._settings.health_routes:
             routes.setdefault(path, {})["GET"] = self._ping
         for path in self._settings.predict_routes:
@@ -110,6 +116,10 @@ class Service:
 
     async def _show_metrics(self, scope: Scope, body: Body) -> Reply:
         return Reply(200, CONTENT_TYPE, self._metrics.text())
+
+    async def _execution_parameters(self, scope: Scope, body: Body) -> Reply:
+        # Asked once, before the job's first request, and not asked again: so also while the model loads.
+        return Reply(200, "application/json", orjson.dumps(_execution_parameters()))
 
     async def _invoke(self, scope: Scope, body: Body) -> Reply:
         self.in_flight += 1
@@ -160,6 +170,15 @@ class Service:
             raise Unavailable(
                 "the server is stopping: it finishes what it has and takes nothing new", "draining"
             )
+
+
+def _execution_parameters() -> dict[str, Any]:
+    """What suits a transform job that leaves it to us; their product may be 100 MB at most."""
+    return {
+        "MaxConcurrentTransforms": transforms(),
+        "BatchStrategy": "MULTI_RECORD",
+        "MaxPayloadInMB": 6,
+    }
 
 
 def _negotiated(headers: dict[bytes, bytes]) -> tuple[media.ContentType, media.Accepted]:

@@ -2,11 +2,14 @@
 
 SageMaker fixes port 8080 and the routes; its toolkit's own variable names are honoured for a process that
 stands in for a container. Vertex AI's AIP_* variables come first where they are set.
-Source: cloud.google.com/vertex-ai/docs/predictions/custom-container-requirements
+Sources: cloud.google.com/vertex-ai/docs/predictions/custom-container-requirements,
+docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-batch-code.html
 """
 
 from __future__ import annotations
 
+import csv
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,12 +29,33 @@ environment (all optional):
   SLIPWAY_BODY_TIMEOUT_S    seconds for its whole body to arrive (10)
   SLIPWAY_DRAIN_S           seconds that requests in flight have after SIGTERM (25)
   SLIPWAY_MANIFEST_SHA256   digest that code/manifest.json must have
+in a transform job, which sets SAGEMAKER_BATCH=true (and SAGEMAKER_MAX_PAYLOAD_IN_MB, 0 for no limit, and
+SAGEMAKER_MAX_CONCURRENT_TRANSFORMS, both of which raise the limits above):
+  SLIPWAY_BATCH_ON_ERROR    fail: a record that fails costs its request; keep: its error is its answer (fail)
+  SLIPWAY_BATCH_HEADER      the header line of the CSV files: no record, and it names their columns
+  SLIPWAY_BATCH_JOIN        input: answer the header line with the names of the predictions' columns
 """
+
+# The most that a transform job may ask for in one request. Source: the API's MaxPayloadInMB.
+_MOST_PAYLOAD_MB = 100
+# A job's requests come from the platform alone, which gives one up after ten minutes by itself.
+_BATCH_BODY_TIMEOUT_S = 600
+_MOST_TRANSFORMS = 16
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a transform job adds: how records are treated (scoring.Policy), how many requests come at once."""
+
+    keep_errors: bool
+    header: str
+    join: bool
+    transforms: int
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that the environment decides. Sizes in bytes, times in seconds."""
+    """Everything that the environment decides. Sizes in bytes, times in seconds; `batch` in a job alone."""
 
     model_dir: Path
     host: str
@@ -44,24 +68,81 @@ class Settings:
     body_timeout_s: float
     drain_s: float
     manifest_sha256: str | None
+    batch: Batch | None
 
 
 def read(env: Mapping[str, str]) -> Settings:
     """The settings that this environment asks for. StartError names the variable that is wrong."""
     _refuse_artifact_download(env)
+    batch = _batch(env) if env.get("SAGEMAKER_BATCH", "").lower() == "true" else None
     return Settings(
         model_dir=Path(env.get("SAGEMAKER_BASE_DIR") or "/opt/ml") / "model",
         host=env.get("SLIPWAY_HOST") or "127.0.0.1",
         port=_port(env),
         health_routes=_routes(env, "AIP_HEALTH_ROUTE", "/ping"),
         predict_routes=_routes(env, "AIP_PREDICT_ROUTE", "/invocations"),
-        max_queue=int(_number(env, "SLIPWAY_MAX_QUEUE", 64, (1, 100_000), whole=True)),
-        max_body=int(_number(env, "SLIPWAY_MAX_BODY_MB", 25, (0.001, 1024)) * 2**20),
+        max_queue=max(
+            int(_number(env, "SLIPWAY_MAX_QUEUE", 64, (1, 100_000), whole=True)),
+            batch.transforms if batch else 0,
+        ),
+        max_body=max(
+            int(_number(env, "SLIPWAY_MAX_BODY_MB", 25, (0.001, 1024)) * 2**20),
+            _payload(env) if batch else 0,
+        ),
         header_timeout_s=_number(env, "SLIPWAY_HEADER_TIMEOUT_S", 10, (0.1, 3600)),
-        body_timeout_s=_number(env, "SLIPWAY_BODY_TIMEOUT_S", 10, (0.1, 3600)),
+        body_timeout_s=_number(
+            env, "SLIPWAY_BODY_TIMEOUT_S", _BATCH_BODY_TIMEOUT_S if batch else 10, (0.1, 3600)
+        ),
         drain_s=_number(env, "SLIPWAY_DRAIN_S", 25, (0, 3600)),
         manifest_sha256=_digest(env),
+        batch=batch,
     )
+
+
+def transforms() -> int:
+    """How many requests at once keep this machine's cores busy, as /execution-parameters says it."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, _MOST_TRANSFORMS)
+
+
+def _batch(env: Mapping[str, str]) -> Batch:
+    return Batch(
+        keep_errors=_choice(env, "SLIPWAY_BATCH_ON_ERROR", ("fail", "keep")) == "keep",
+        header=_header(env),
+        join=_choice(env, "SLIPWAY_BATCH_JOIN", ("none", "input")) == "input",
+        transforms=int(
+            _number(env, "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", transforms(), (0, 100_000), whole=True)
+        ),
+    )
+
+
+def _payload(env: Mapping[str, str]) -> int:
+    """What the platform may send in one body; where it states no limit, the most that it ever sends."""
+    stated = _number(env, "SAGEMAKER_MAX_PAYLOAD_IN_MB", 6, (0, _MOST_PAYLOAD_MB), whole=True)
+    # A little above: whether its MB is 10**6 or 2**20, and whether framing counts, is nowhere said.
+    return int((stated or _MOST_PAYLOAD_MB) + 1) * 2**20
+
+
+def _choice(env: Mapping[str, str], name: str, choices: tuple[str, str]) -> str:
+    value = env.get(name) or choices[0]
+    if value not in choices:
+        raise StartError(f"{name}: {shown(value)}; expected {' or '.join(choices)}")
+    return value
+
+
+def _header(env: Mapping[str, str]) -> str:
+    """The header line. Its cells must name the columns, each another."""
+    name = "SLIPWAY_BATCH_HEADER"
+    line = env.get(name, "")
+    if not line:
+        return ""
+    try:
+        cells = next(csv.reader([line], strict=True))
+    except csv.Error as error:
+        raise StartError(f"{name}: {shown(line)}: {error}; expected one line of RFC 4180") from None
+    if not all(cells) or len(set(cells)) < len(cells):
+        raise StartError(f"{name}: {shown(line)}: expected a name for each column, and each another")
+    return line
 
 
 def _port(env: Mapping[str, str]) -> int:

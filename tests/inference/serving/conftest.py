@@ -231,6 +231,18 @@ def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     end([served])
 
 
+@pytest.fixture(scope="session")
+def keeping(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The same in a transform job that keeps errors, whose CSV has the header "a,b", and that joins."""
+    base = project(tmp_path_factory.mktemp("keeping"), {"handler.py": ECHO})
+    batch = {"ON_ERROR": "keep", "HEADER": "a,b", "JOIN": "input"}
+    served = start(
+        base, SAGEMAKER_BATCH="true", **{f"SLIPWAY_BATCH_{name}": value for name, value in batch.items()}
+    )
+    yield served.wait_ready()
+    end([served])
+
+
 def end(servers: list[Served]) -> None:
     for served in servers:
         if served.process.poll() is None:

@@ -8,6 +8,7 @@ import pytest
 
 from inference.serving import settings
 from inference.serving.errors import StartError
+from inference.serving.settings import Batch
 
 
 def test_an_empty_environment_is_a_container_of_sagemakers_on_this_machine_alone():
@@ -17,6 +18,7 @@ def test_an_empty_environment_is_a_container_of_sagemakers_on_this_machine_alone
     assert (found.max_queue, found.max_body) == (64, 25 * 2**20)
     assert (found.header_timeout_s, found.body_timeout_s, found.drain_s) == (10, 10, 25)
     assert found.manifest_sha256 is None
+    assert found.batch is None
 
 
 def test_vertex_names_come_before_sagemakers():
@@ -28,6 +30,62 @@ def test_vertex_names_come_before_sagemakers():
 
 def test_an_empty_artifact_uri_is_none():
     assert settings.read({"AIP_STORAGE_URI": ""}).port == 8080
+
+
+def test_a_transform_job_says_how_records_are_treated():
+    found = settings.read(
+        {
+            "SAGEMAKER_BATCH": "true",
+            "SLIPWAY_BATCH_ON_ERROR": "keep",
+            "SLIPWAY_BATCH_HEADER": 'a,"b,c"',
+            "SLIPWAY_BATCH_JOIN": "input",
+            "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "90",
+        }
+    )
+    assert found.batch == Batch(keep_errors=True, header='a,"b,c"', join=True, transforms=90)
+    assert (found.max_queue, found.body_timeout_s) == (90, 600)
+
+
+def test_a_transform_job_that_says_nothing_fails_on_errors_and_has_no_header():
+    found = settings.read({"SAGEMAKER_BATCH": "true"})
+    assert found.batch == Batch(keep_errors=False, header="", join=False, transforms=settings.transforms())
+    assert (found.max_queue, found.max_body) == (64, 25 * 2**20)
+
+
+@pytest.mark.parametrize(
+    ("stated", "ours", "megabytes"),
+    [
+        ("6", "25", 25),
+        ("50", "25", 51),
+        ("100", "25", 101),
+        ("0", "25", 101),
+        ("6", "2", 7),
+        ("6", "200", 200),
+    ],
+)
+def test_a_transform_job_raises_the_body_limit_to_what_the_platform_sends(stated, ours, megabytes):
+    env = {"SAGEMAKER_MAX_PAYLOAD_IN_MB": stated, "SLIPWAY_MAX_BODY_MB": ours}
+    assert settings.read({"SAGEMAKER_BATCH": "true", **env}).max_body == megabytes * 2**20
+    assert settings.read(env).max_body == int(ours) * 2**20
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SLIPWAY_BATCH_ON_ERROR", "ignore"),
+        ("SLIPWAY_BATCH_JOIN", "output"),
+        ("SLIPWAY_BATCH_HEADER", "a,,b"),
+        ("SLIPWAY_BATCH_HEADER", "a,a"),
+        ("SLIPWAY_BATCH_HEADER", 'a,"b'),
+        ("SLIPWAY_BATCH_HEADER", "a,b\n1,2"),
+        ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "101"),
+        ("SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", "many"),
+    ],
+)
+def test_a_wrong_value_is_refused_in_a_job_and_not_looked_at_elsewhere(name, value):
+    with pytest.raises(StartError, match=f"^{name}: "):
+        settings.read({"SAGEMAKER_BATCH": "true", name: value})
+    assert settings.read({name: value}).batch is None
 
 
 @pytest.mark.parametrize(

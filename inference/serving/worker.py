@@ -1,0 +1,161 @@
+"""`python -m inference.serving.worker`: the processes that run the handler; workers.py starts them.
+
+The first one, the loader, imports the handler and loads the model. Where that is safe the workers are forked
+from it: loading is paid once, and all share the model's memory. A fork copies the calling thread alone, so it
+is safe only while loading has started no thread of its own and nothing is set up on a GPU; else the loader
+becomes the one worker that it has, and every further worker is a process that loads for itself.
+
+Messages are plain data (numbers, text, bytes, tuples): after the start our own modules are out of the
+handler's sight, and pickle would look for their classes in vain.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import io
+import os
+import select
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, NoReturn
+
+from inference.serving import loading, log
+from inference.serving.errors import StartError
+from inference.serving.isolation import leave_to_handler, write_no_bytecode
+from inference.serving.predictor import Predictor
+
+# What a task's make(settings) returns: from the predictor and a message to the reply.
+Work = Callable[[Predictor, Any], Any]
+Answer = Callable[[Any], Any]
+
+_REAP_S = 1.0
+_THREADS = Path("/proc/self/task")
+
+
+def main(arguments: list[str]) -> int:
+    """Be the loader at the end of the socket that `arguments` names; 1 where the handler does not load."""
+    # Ctrl-C reaches all processes of a terminal; the one that started us decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    log_what_is_printed()
+    control = socket.socket(fileno=int(arguments[0]))
+    try:
+        with Connection(os.dup(control.fileno())) as connection:
+            answer, forks = prepared(*connection.recv())
+            connection.send(forks)
+        _raise_workers(control, answer) if forks else _be_the_worker(control, answer)
+    except (EOFError, ConnectionError):  # whoever started us is gone
+        return 0
+    except StartError as error:
+        log.failure(str(error), error.__cause__)
+        return 1
+    return 0
+
+
+def log_what_is_printed() -> None:
+    """What a handler prints is its log, and no part of a report on standard output."""
+    os.dup2(2, 1)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
+
+
+def prepared(model_dir: str, task: str, settings: Any, count: int, may_fork: bool) -> tuple[Answer, bool]:
+    """How to answer a message, and whether this process may be forked."""
+    write_no_bytecode()
+    work: Work = importlib.import_module(task).make(settings)
+    leave_to_handler()
+    before = _threads()
+    predictor = loading.load(Path(model_dir))
+    forks = may_fork and 0 < _threads() <= before and not _uses_gpu()
+    if count > 1:
+        _keep_to_one_thread()
+    return partial(work, predictor), forks
+
+
+def _threads() -> int:
+    """How many native threads this process has; 0 where nobody can say."""
+    return len(list(_THREADS.iterdir())) if _THREADS.is_dir() else 0
+
+
+def _uses_gpu() -> bool:
+    torch: Any = sys.modules.get("torch")
+    return torch is not None and bool(torch.cuda.is_initialized())
+
+
+def _keep_to_one_thread() -> None:
+    # Several workers share the cores: each with a thread for every core, they would only wait for each other.
+    torch: Any = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(1)
+
+
+def _raise_workers(control: socket.socket, answer: Answer) -> None:
+    """Fork a worker for every socket that arrives, until the other end closes; then leave none behind."""
+    gc.freeze()  # a collection in a worker would touch, and so copy, every page of the model's objects
+    children: set[int] = set()
+    try:
+        while True:
+            if select.select([control], [], [], _REAP_S)[0]:
+                end = _received(control)
+                if end is None:
+                    return
+                children.add(_forked(end, answer, control))
+            children -= {child for child in children if os.waitpid(child, os.WNOHANG)[0]}
+    finally:
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+
+
+def _be_the_worker(control: socket.socket, answer: Answer) -> None:
+    end = _received(control)
+    if end is not None:
+        _serve(end, answer)
+
+
+def _received(control: socket.socket) -> int | None:
+    """The file descriptor that the next message carries; None at the end."""
+    message, fds, _, _ = socket.recv_fds(control, 1, 1)
+    return fds[0] if message and fds else None
+
+
+def _forked(end: int, answer: Answer, control: socket.socket) -> int:
+    child = os.fork()
+    if not child:
+        control.close()
+        _run(end, answer)
+    os.close(end)
+    return child
+
+
+def _run(end: int, answer: Answer) -> NoReturn:
+    """A forked worker's whole life. It leaves past Python's exit, which is the loader's to run."""
+    status = 1
+    try:
+        _serve(end, answer)
+        status = 0
+    except BaseException as error:  # whatever it is: it must not run on into what the loader does
+        log.failure("the runtime itself failed in a worker", error, indent="  ")
+    finally:
+        sys.stdout.flush()
+        os._exit(status)
+
+
+def _serve(end: int, answer: Answer) -> None:
+    """Answer one message after the other, until the other end closes."""
+    connection = Connection(end)
+    try:
+        connection.send(os.getpid())
+        while True:
+            connection.send(answer(connection.recv()))
+    except (EOFError, ConnectionError):
+        return
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

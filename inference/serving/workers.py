@@ -1,0 +1,219 @@
+"""The processes that run the handler, seen from the one that hands out the work.
+
+That one never imports the handler: what the handler breaks, leaks or kills is a worker, and a worker is
+replaced. Where each worker comes from (forked or loaded) is worker.py's matter. Nothing here has a thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from inference.serving.errors import StartError
+
+_KIT = Path(__file__).parents[2]
+_MOST_FAILED_STARTS = 3
+_END_S = 5.0
+
+
+class WorkersFailed(StartError):
+    """There is no worker to be had: the handler does not load, or every process that loads it dies."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the workers are for.
+
+    `task` names a module of ours whose make(settings) returns the function from a predictor and a message to
+    its reply; settings, messages and replies are plain data. `count` is how many workers there shall be.
+    """
+
+    model_dir: Path
+    task: str
+    settings: Any
+    count: int
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The answer to what was given under `key`; `lost` where the worker died over it."""
+
+    key: int
+    answer: Any = None
+    lost: bool = False
+
+
+@dataclass(eq=False)
+class _Loader:
+    process: subprocess.Popen[bytes]
+    control: socket.socket
+
+    def end(self, at_once: bool) -> None:
+        """End it and all that it forked: it does so itself when the socket closes, or is killed."""
+        self.control.close()
+        if at_once:
+            self.process.kill()
+        try:
+            self.process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+@dataclass(eq=False)
+class _Worker:
+    connection: Connection
+    loader: _Loader | None  # of its own, which it is itself; None for a forked one
+    pid: int = 0  # 0 until it says that it is ready
+    key: int | None = None
+
+
+@dataclass(eq=False)
+class Workers:
+    """Call start, then give and take in turn, and close in the end, whatever happened."""
+
+    job: Job
+    _loader: _Loader | None = None
+    _forks: bool = False
+    _crew: list[_Worker] = field(default_factory=list)
+    _failed_starts: int = 0
+
+    def start(self) -> None:
+        """Load the handler and raise the workers. WorkersFailed where it does not load; the log says why."""
+        self._load()
+        while len(self._crew) < self.job.count:
+            self._add()
+
+    @property
+    def shared(self) -> bool:
+        """Whether the workers share one loaded model."""
+        return self._forks
+
+    def has_room(self) -> bool:
+        """Whether a worker stands idle."""
+        return self._idle() is not None
+
+    def give(self, key: int, message: Any) -> None:
+        """Hand a message to an idle worker; its reply will carry the key."""
+        worker = self._idle()
+        if worker is None:
+            raise RuntimeError("no worker is idle: ask has_room first")
+        worker.key = key
+        # One that died meanwhile is found out by take.
+        with contextlib.suppress(ConnectionError):
+            worker.connection.send(message)
+
+    def take(self) -> list[Reply]:
+        """Wait until something happens and return the replies there are: none where a worker became ready.
+
+        A worker that died is replaced. WorkersFailed where none comes up any more.
+        """
+        ready = set(wait([worker.connection for worker in self._crew]))
+        heard = (self._hear(worker) for worker in [w for w in self._crew if w.connection in ready])
+        return [reply for reply in heard if reply is not None]
+
+    def close(self) -> None:
+        """End every process, those that are in the middle of something too."""
+        for worker in self._crew:
+            worker.connection.close()
+            if worker.key is not None and worker.pid:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(worker.pid, signal.SIGKILL)
+            if worker.loader is not None:
+                worker.loader.end(at_once=True)
+        self._crew.clear()
+        if self._loader is not None:
+            self._loader.end(at_once=not self._forks)
+            self._loader = None
+
+    def _idle(self) -> _Worker | None:
+        return next((worker for worker in self._crew if worker.pid and worker.key is None), None)
+
+    def _hear(self, worker: _Worker) -> Reply | None:
+        try:
+            said = worker.connection.recv()
+        except (EOFError, OSError):
+            return self._replace(worker)
+        if not worker.pid:
+            worker.pid, self._failed_starts = said, 0
+            return None
+        key, worker.key = worker.key, None
+        return Reply(key, said) if key is not None else None
+
+    def _replace(self, worker: _Worker) -> Reply | None:
+        self._crew.remove(worker)
+        worker.connection.close()
+        if worker.loader is not None:
+            worker.loader.end(at_once=True)
+        if not worker.pid:
+            self._failed_starts += 1
+        if self._failed_starts >= _MOST_FAILED_STARTS:
+            raise WorkersFailed(f"{self._failed_starts} workers in a row ended before they were ready")
+        self._add()
+        return Reply(worker.key, lost=True) if worker.key is not None else None
+
+    def _load(self) -> None:
+        self._loader = _started(self.job, may_fork=True)
+        with Connection(os.dup(self._loader.control.fileno())) as connection:
+            try:
+                self._forks = connection.recv()
+            except (EOFError, OSError):
+                status = self._loader.process.wait()
+                ended = f"was ended by {signal.Signals(-status).name}" if status < 0 else "failed"
+                raise WorkersFailed(
+                    f"the model could not be loaded: the process that does it {ended}"
+                ) from None
+
+    def _add(self) -> None:
+        """Raise one more worker: forked from the loader, or the loader itself, or a process of its own."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            loader = self._handed_over(theirs)
+        self._crew.append(_Worker(Connection(ours.detach()), loader))
+
+    def _handed_over(self, end: socket.socket) -> _Loader | None:
+        """Give the worker's end of its socket to whoever becomes the worker; its loader, if that is it."""
+        if self._forks and self._loader is not None:
+            try:
+                _hand_over(self._loader, end)
+            except ConnectionError:  # the loader itself was killed
+                self._loader.end(at_once=True)
+                self._load()
+                return self._handed_over(end)
+            return None
+        loader, self._loader = self._loader or _started(self.job, may_fork=False), None
+        with contextlib.suppress(ConnectionError):  # it is dead already: take finds out
+            _hand_over(loader, end)
+        return loader
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _started(job: Job, may_fork: bool) -> _Loader:
+    ours, theirs = socket.socketpair()
+    path = os.pathsep.join(filter(None, [str(_KIT), os.environ.get("PYTHONPATH")]))
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "inference.serving.worker", str(theirs.fileno())],
+            env={**os.environ, "PYTHONPATH": path},
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+        )
+    with Connection(os.dup(ours.fileno())) as connection, contextlib.suppress(ConnectionError):
+        connection.send((str(job.model_dir), job.task, job.settings, job.count, may_fork))
+    return _Loader(process, ours)
+
+
+def _hand_over(loader: _Loader, end: socket.socket) -> None:
+    socket.send_fds(loader.control, [b"+"], [end.fileno()])

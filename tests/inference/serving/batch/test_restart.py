@@ -1,0 +1,226 @@
+"""Killed at any moment and started again: nothing twice, nothing partial. Row 21 of the list of faults."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from waiting import is_alive, until
+
+NAMES = [f"{letter}.jsonl" for letter in "abcdef"]
+# Notes every record that it scores, so that what is done twice can be seen.
+NOTING = """
+import os, time
+
+class Handler:
+    def load(self, model_dir):
+        self.notes = os.path.join(os.path.dirname(model_dir), "notes")
+
+    def predict(self, values):
+        time.sleep(0.01)
+        with open(self.notes, "a") as file:
+            file.write("".join(f"{value}\\n" for value in values))
+        return values
+"""
+
+
+def seen(folder: Path) -> dict[str, bytes]:
+    """The answers that a reader of OUT would find."""
+    return {path.name: path.read_bytes() for path in folder.glob("[!.]*")} if folder.is_dir() else {}
+
+
+def kill_group(running: subprocess.Popen[str]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(running.pid, signal.SIGKILL)
+    running.communicate(timeout=20)
+
+
+@pytest.mark.timeout(240)
+def test_killed_at_fifty_random_moments_it_ends_as_if_undisturbed(batch, another):
+    moments = random.Random(21)
+    calm = another("calm")
+    for place in (batch, calm):
+        place.handler(NOTING)
+        for number, name in enumerate(NAMES):
+            place.put(name, range(number * 10_000, number * 10_000 + 6000))
+    started = time.monotonic()
+    assert calm.run().returncode == 0
+    whole, takes = seen(calm.output), time.monotonic() - started
+
+    finished_by_then: dict[str, bytes] = {}
+    ends = repeated = 0
+    for _ in range(50):
+        if len(finished_by_then) == len(NAMES):  # begin again, so that there is something to kill
+            for path in batch.output.iterdir():
+                path.unlink()
+            finished_by_then = {}
+        notes = batch.folder / "notes"
+        notes.unlink(missing_ok=True)
+        running = batch.start()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            running.wait(moments.uniform(0.05, takes * 1.1))
+        ends += running.poll() == 0
+        kill_group(running)
+        now = seen(batch.output)
+        assert {name: whole[name] for name in now} == now, "a partial .out"
+        assert finished_by_then.items() <= now.items(), "a finished file went away"
+        scored = set(map(int, notes.read_text().split())) if notes.exists() else set()
+        repeated += any(int(line) in scored for one in finished_by_then.values() for line in one.split())
+        finished_by_then = now
+    assert batch.run().returncode == 0
+    assert seen(batch.output) == whole
+    assert batch.files() == sorted([".slipway-batch.json", *whole])
+    assert repeated == 0
+    assert ends < 50, "no run was killed: the moments are wrong"
+
+
+def test_what_is_finished_is_said_and_not_repeated(batch):
+    batch.put("a.jsonl", [1])
+    batch.put("b.jsonl", [2, "refuse"])
+    batch.run("--on-error", "keep")
+    before = {path: path.stat().st_mtime_ns for path in batch.output.iterdir()}
+    done = batch.run("--on-error", "keep")
+    assert done.returncode == 0
+    assert "a.jsonl: finished by an earlier run" in done.stderr
+    assert "model loaded" not in done.stderr
+    assert "files 2: 0 scored, 2 finished by an earlier run and not repeated\n" in done.stdout
+    assert "rows in 3, rows out 3, rows failed 1" in done.stdout
+    assert {path: path.stat().st_mtime_ns for path in batch.output.iterdir()} == before
+
+
+@pytest.mark.parametrize("change", ["input", "model", "setting"])
+def test_another_input_model_or_setting_is_scored_anew(batch, change):
+    batch.put("a.jsonl", [1])
+    batch.put("b.jsonl", [2])
+    batch.run()
+    if change == "input":
+        batch.put("a.jsonl", [5])
+    if change == "model":
+        path = batch.folder / "model/code/handler.py"
+        path.write_text(path.read_text().replace("value * 2", "value * 10"))
+    done = batch.run(*(["--accept", "text/csv"] if change == "setting" else []))
+    again = 1 if change == "input" else 2
+    assert f"files 2: {again} scored" in done.stdout
+    answers = {"input": b'{"double":10}\n', "model": b'{"double":10}\n', "setting": b"2\n"}
+    assert (batch.output / "a.jsonl.out").read_bytes() == answers[change]
+
+
+def test_a_file_that_fails_now_has_no_answer_of_an_earlier_run(batch):
+    batch.put("a.jsonl", [1])
+    batch.run()
+    batch.put("a.jsonl", [1, "refuse"])
+    assert batch.run().returncode == 1
+    assert batch.files() == [".slipway-batch.json"]
+    assert json.loads((batch.output / ".slipway-batch.json").read_text())["files"] == {}
+
+
+def test_an_answer_that_was_changed_by_hand_is_not_overwritten(batch):
+    batch.put("a.jsonl", [1])
+    batch.run()
+    (batch.output / "a.jsonl.out").write_text("mine now")
+    done = batch.run()
+    assert "was changed after it was written, says .slipway-batch.json" in done.stderr
+    assert done.returncode == 1
+
+
+def test_a_ledger_that_is_not_ours_is_refused(batch):
+    batch.put("a.jsonl", [1])
+    batch.output.mkdir()
+    (batch.output / ".slipway-batch.json").write_text('{"format": 2}')
+    assert "format 2, expected 1" in batch.run().stderr
+
+
+def test_what_an_earlier_run_left_half_done_is_removed(batch):
+    batch.put("a.jsonl", [1])
+    (batch.output / "deep").mkdir(parents=True)
+    (batch.output / ".slipway-model/code").mkdir(parents=True)
+    (batch.output / "deep/.0123.out.slipway-part").write_text("half")
+    batch.run()
+    assert batch.files() == [".slipway-batch.json", "a.jsonl.out"]
+
+
+def workers_of(pid: int) -> list[int]:
+    """The processes below it, and those below them."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [found for child in children for found in (int(child), *workers_of(int(child)))]
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_told_to_stop_it_leaves_no_process_and_nothing_half_done(batch, number, status):
+    batch.put("a.jsonl", [1])
+    batch.put("b.jsonl", [*range(9000), "sleep"])
+    running = batch.start()
+    until(lambda: (batch.output / "a.jsonl.out").exists())
+    processes = workers_of(running.pid)
+    assert len(processes) == 3
+    running.send_signal(number)
+    said, _ = running.communicate(timeout=20)
+    assert running.returncode == status
+    assert said.splitlines()[-1].endswith(f"{number.name}: ended; start again to go on")
+    until(lambda: not any(map(is_alive, processes)), 5)
+    assert batch.files() == [".slipway-batch.json", "a.jsonl.out"]
+
+
+def test_killed_without_a_word_it_leaves_no_process(batch):
+    batch.put("a.jsonl", [1])
+    batch.put("b.jsonl", [*range(9000), "sleep"])
+    running = batch.start()
+    until(lambda: (batch.output / "a.jsonl.out").exists())
+    processes = workers_of(running.pid)
+    running.kill()
+    running.communicate(timeout=20)
+    until(lambda: not any(map(is_alive, processes)), 5)
+
+
+def test_two_runs_do_not_write_into_one_folder(batch):
+    batch.put("a.jsonl", ["sleep"])
+    running = batch.start()
+    until(lambda: (batch.output / "a.jsonl.out").parent.exists() and workers_of(running.pid)[2:])
+    done = batch.run()
+    kill_group(running)
+    assert done.returncode == 1
+    assert f"another run is writing into {batch.output}" in done.stderr
+
+
+def test_a_dead_workers_piece_is_done_by_another(batch):
+    deaths = batch.folder / "deaths"
+    deaths.mkdir()
+    batch.environment["DEATHS"] = str(deaths)
+    batch.put("a.jsonl", [*range(30_000), "die", 7])
+    done = batch.run()
+    assert done.returncode == 0, done.stderr
+    assert len(list(deaths.iterdir())) == 2
+    assert len(batch.out("a.jsonl")) == 30_002
+    assert batch.out("a.jsonl")[29_999:] == [{"double": 59_998}, {"text": "die"}, {"double": 14}]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "b.jsonl"])
+def test_a_record_that_kills_every_worker_costs_its_file_after_three_tries(batch, name):
+    batch.put("a.jsonl", [1])
+    batch.put("b.jsonl", [2])
+    batch.put(name, [*range(30_000), "always"])
+    done = batch.run()
+    assert done.returncode == 1
+    assert f"failed: {batch.source}/{name} lines " in done.stdout
+    assert " to 30001: the worker process died over these records 3 times" in done.stdout
+    assert "files 2: 1 scored, 1 failed" in done.stdout
+
+
+def test_a_killed_worker_and_a_killed_loader_are_replaced(batch):
+    batch.handler(NOTING)
+    batch.put("a.jsonl", range(60_000))
+    running = batch.start("--workers", "3")
+    until(lambda: len(workers_of(running.pid)) == 4)
+    loader, *workers = workers_of(running.pid)
+    os.kill(loader, signal.SIGKILL)
+    os.kill(workers[0], signal.SIGKILL)
+    said, _ = running.communicate(timeout=60)
+    assert running.returncode == 0, said
+    assert batch.out("a.jsonl") == list(range(60_000))

@@ -1,0 +1,156 @@
+"""Workers: loaded once where that is safe, replaced when they die, and gone when they are closed."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from waiting import is_alive, until
+
+from inference.serving.workers import Job, Workers, WorkersFailed
+
+# Settings of piecework: JSON Lines in and out. A message is a body that a worker would read from a file.
+TASK = "inference.serving.batch.piecework"
+LINES = ("application/jsonlines", "application/jsonlines", "", False, False)
+# Answers with the process that answers and the one that loaded it; notes each that loads. Two that are told
+# to meet answer when both are there, so that one cannot do the work of both.
+TELLING = """
+import os, threading, time
+
+class Handler:
+    def load(self, model_dir):
+        self.loader, self.met = os.getpid(), os.path.join(model_dir, "met")
+        os.makedirs(self.met, exist_ok=True)
+        with open(os.path.join(model_dir, "loaders"), "a") as file:
+            file.write(f"{os.getpid()}\\n")
+        LOAD
+
+    def predict(self, values):
+        if "die" in values:
+            os.kill(os.getpid(), 9)
+        if "sleep" in values:
+            time.sleep(60)
+        if "meet" in values:
+            open(os.path.join(self.met, str(os.getpid())), "w").close()
+            while len(os.listdir(self.met)) < 2:
+                time.sleep(0.01)
+        return [[os.getpid(), self.loader]] * len(values)
+"""
+
+
+THREAD = "threading.Thread(target=time.sleep, args=(300,), daemon=True).start()"
+
+
+@pytest.fixture
+def crew(tmp_path: Path) -> Iterator[Callable[..., Workers]]:
+    """Workers for a handler that does this while it loads, closed at the end."""
+    started: list[Workers] = []
+
+    def make(load: str = "pass", count: int = 2, handler: str = TELLING) -> Workers:
+        (tmp_path / "code").mkdir()
+        (tmp_path / "code/handler.py").write_text(handler.replace("LOAD", load))
+        started.append(Workers(Job(tmp_path, TASK, LINES, count)))
+        started[-1].start()
+        return started[-1]
+
+    yield make
+    for workers in started:
+        workers.close()
+
+
+def loaders(folder: Path) -> set[int]:
+    return set(map(int, (folder / "loaders").read_text().split()))
+
+
+def ask(workers: Workers, *texts: str) -> list[Any]:
+    """The replies to these messages, in their order."""
+    replies: dict[int, Any] = {}
+    ahead = list(enumerate(texts))
+    while len(replies) < len(texts):
+        while ahead and workers.has_room():
+            key, text = ahead.pop(0)
+            workers.give(key, ("", 0, 0, text.encode()))
+        replies |= {reply.key: reply for reply in workers.take()}
+    return [replies[key] for key in range(len(texts))]
+
+
+def numbers(reply: Any) -> tuple[int, int]:
+    """The two that the handler answered with."""
+    first, second = map(int, reply.answer[2].decode().strip("[]\n").split(","))
+    return first, second
+
+
+def test_the_handler_is_loaded_once_and_forked(crew, tmp_path):
+    workers = crew()
+    answered = [numbers(reply) for reply in ask(workers, '"meet"', '"meet"')]
+    assert workers.shared
+    assert {loader for _, loader in answered} == loaders(tmp_path)
+    assert len(loaders(tmp_path)) == 1
+    assert len({*loaders(tmp_path), *(worker for worker, _ in answered)}) == 3
+
+
+def test_a_handler_that_starts_a_thread_is_loaded_by_each_worker(crew, tmp_path):
+    workers = crew(THREAD)
+    assert not workers.shared
+    answered = [numbers(reply) for reply in ask(workers, '"meet"', '"meet"')]
+    assert all(worker == loader for worker, loader in answered)
+    assert len(loaders(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("load", ["pass", THREAD])
+def test_a_worker_that_dies_loses_what_it_had_and_is_replaced(crew, load):
+    workers = crew(load)
+    assert [reply.lost for reply in ask(workers, '"die"', "1", '"die"', "1")] == [True, False, True, False]
+    assert [reply.lost for reply in ask(workers, '"meet"', '"meet"')] == [False, False]
+
+
+def test_a_killed_loader_is_replaced_when_a_worker_is_needed(crew, tmp_path):
+    workers = crew()
+    (first,) = loaders(tmp_path)
+    os.kill(first, signal.SIGKILL)
+    until(lambda: not is_alive(first))
+    assert [reply.lost for reply in ask(workers, '"die"')] == [True]
+    assert [reply.lost for reply in ask(workers, '"meet"', '"meet"')] == [False, False]
+    assert len(loaders(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("load", ["pass", THREAD])
+def test_closed_workers_are_gone_in_the_middle_of_their_work(crew, tmp_path, load):
+    workers = crew(load)
+    met = [numbers(reply) for reply in ask(workers, '"meet"', '"meet"')]
+    processes = {worker for worker, _ in met} | loaders(tmp_path)
+    workers.give(1, ("", 0, 0, b'"sleep"'))
+    workers.close()
+    until(lambda: not any(map(is_alive, processes)), 5)
+
+
+@pytest.mark.parametrize(
+    ("load", "reason"),
+    [("1 / 0", "the process that does it failed"), ("os.kill(os.getpid(), 9)", "was ended by SIGKILL")],
+)
+def test_a_handler_that_does_not_load_is_an_error(crew, load, reason):
+    with pytest.raises(WorkersFailed, match=reason):
+        crew(load)
+
+
+def test_workers_that_never_become_ready_are_not_tried_for_ever(crew):
+    # The first loader cannot be forked; every other one ends while it loads.
+    others_end = "os.path.getsize(file.name) > 8 and os._exit(1)"
+    workers = crew(f"{THREAD}; {others_end}")
+    with pytest.raises(WorkersFailed, match="3 workers in a row"):
+        ask(workers, *["1"] * 1000, '"sleep"')
+
+
+def test_with_several_workers_torch_has_one_thread_each(crew):
+    handler = (
+        "import torch\n"
+        "class Handler:\n"
+        "    def load(self, model_dir): torch.set_num_threads(2)\n"
+        "    def predict(self, values): return [[torch.get_num_threads(), 0]] * len(values)\n"
+    )
+    workers = crew(handler=handler)
+    assert numbers(ask(workers, "1")[0]) == (1, 0)
