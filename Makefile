@@ -6,7 +6,7 @@
 PROJECT ?= .
 CLOUD ?= aws
 PYTHON ?= python3
-export PROJECT CLOUD BODY CONTENT_TYPE ACCEPT TO SINCE
+export PROJECT CLOUD BODY CONTENT_TYPE ACCEPT TO SINCE INPUT OUTPUT ON_ERROR HEADER JOIN ENGINE
 
 PY := .venv/bin/python
 PIP := .venv/bin/pip --disable-pip-version-check
@@ -24,7 +24,7 @@ options = --project "$$PROJECT" --cloud "$$CLOUD" $(call flag,YES,--yes) $(call 
 address = $(if $(filter 1,$(LIVE)),,exports=$$($(PY) -m infra.local env --project "$$PROJECT") && eval "$$exports" &&)
 verb = @$(address) $(PY) -m deploy $@ $(options)
 
-.PHONY: help deploy-endpoint plan invoke train status logs rollback destroy env local-up local-down test lint bench
+.PHONY: help deploy-endpoint batch-transform plan invoke train status logs rollback destroy env local-up local-down test lint bench
 .DEFAULT_GOAL := help
 
 help: ## print this
@@ -35,13 +35,19 @@ deploy-endpoint: $(ready) ## train if there is no model, package, deploy, prove 
 	$(verb)
 	@$(if $(filter 1,$(LIVE)),:,echo '# first point a shell at the local cloud: eval "$$(make -s env)"')
 
+# Without a cloud there is none to start.
+batch-transform: $(ready) $(if $(filter ray,$(ENGINE)),.venv/ready-ray) ## score files: INPUT=… OUTPUT=… [ON_ERROR=keep], or here: ENGINE=local|ray
+	$(if $(ENGINE),@$(PY) -m deploy $@ $(options),$(verb)) $(call given,INPUT,--input) $(call given,OUTPUT,--output) \
+		$(call given,ON_ERROR,--on-error) $(call given,HEADER,--header) $(call given,JOIN,--join) \
+		$(call given,ACCEPT,--accept) $(call given,ENGINE,--engine)
+
 plan: $(ready) ## show what deploy-endpoint would change
 	$(verb)
 
 invoke: $(ready) ## send the samples, or BODY=file CONTENT_TYPE=text/csv ACCEPT=application/json
 	$(verb) $(call given,BODY,--body) $(call given,CONTENT_TYPE,--content-type) $(call given,ACCEPT,--accept)
 
-train: $(ready) ## train the model anew
+train: $(ready) ## train the model anew, as a job, and bring it to build/model
 	$(verb)
 
 status: $(ready) ## show the endpoint, the version it serves and the versions kept
@@ -95,6 +101,11 @@ $(ready): $(needs) constraints.txt | .venv/ready-torch
 	@echo "slipway: installing what training, serving and the local cloud need, once" >&2
 	@for list in $(yours); do test ! -f "$$list" || set -- "$$@" -r "$$list"; done; \
 		$(PIP) install --quiet -c constraints.txt $(needs:%=-r %) "$$@" >&2
+	@touch $@
+
+.venv/ready-ray: inference/serving/requirements-ray.txt constraints.txt | $(ready)
+	@echo "slipway: installing Ray, once" >&2
+	@$(PIP) install --quiet -c constraints.txt -r $< >&2
 	@touch $@
 
 .venv/ready-tests: tests/requirements.txt $(ready)

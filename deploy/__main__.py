@@ -18,6 +18,7 @@ variables of make, and the options they stand for:
 
 examples:
   python -m deploy deploy-endpoint
+  python -m deploy batch-transform --input flights/ --output scored/ --on-error keep
   python -m deploy invoke --body flights.csv --accept application/jsonlines
   python -m deploy logs --follow --since 10m
   python -m deploy rollback --to 3f9a0c12b7de
@@ -26,13 +27,14 @@ exit status: 0 done, 1 failed (the reason is the last line), 2 wrong usage, 130 
 """
 VERBS = {
     "deploy-endpoint": "train if there is no model, package, plan, apply, wait, prove it with the samples",
+    "batch-transform": "score files, here or in the cloud, by a job: rows in = rows out",
     "plan": "show what deploy-endpoint would change; change nothing",
     "invoke": "post the samples, or a file, and print the answers",
     "status": "the endpoint's state, and the versions that are kept",
     "logs": "what the containers printed",
     "rollback": "put an older version back in service",
     "destroy": "remove everything of this deployment, and prove it",
-    "train": "make build/model with training/train.py",
+    "train": "run training/train.py as a training job, and bring its model to build/model",
 }
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -102,6 +104,23 @@ def _invoke_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--accept", default="", help="the content type wanted back")
 
 
+def _batch_options(command: argparse.ArgumentParser) -> None:
+    place = "a file or folder, or s3://bucket/prefix"
+    command.add_argument("--input", required=True, metavar="PLACE", help=f"what to score: {place}")
+    command.add_argument(
+        "--output", required=True, metavar="PLACE", help="where results go: a folder, or s3://…"
+    )
+    command.add_argument(
+        "--header", choices=["none", "strip"], help="of CSV files; this and the next three are"
+    )
+    command.add_argument("--on-error", choices=["fail", "keep"], help="[batch] of deploy.toml unless given")
+    command.add_argument("--join", choices=["none", "input"], help="whether a prediction comes with its row")
+    command.add_argument(
+        "--accept", choices=["application/jsonlines", "text/csv"], help="the form of the results"
+    )
+    command.add_argument("--engine", choices=["local", "ray"], help="score on this machine, without a cloud")
+
+
 def _logs_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--follow", action="store_true", help="go on printing until Ctrl-C")
     command.add_argument(
@@ -113,7 +132,12 @@ def _rollback_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--to", default="", metavar="VERSION", help="its name or 12 digits, as in status")
 
 
-_OPTIONS = {"invoke": _invoke_options, "logs": _logs_options, "rollback": _rollback_options}
+_OPTIONS = {
+    "batch-transform": _batch_options,
+    "invoke": _invoke_options,
+    "logs": _logs_options,
+    "rollback": _rollback_options,
+}
 
 
 def _age(text: str) -> timedelta:

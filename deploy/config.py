@@ -10,11 +10,20 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from deploy.denylist import find_secret
+from deploy.training import entries
 
 FILE = "deploy.toml"
 # Source: the SageMaker API's ContainerDefinition, Environment: 1024 bytes for each key and each value.
@@ -201,9 +210,42 @@ class Training(_Section):
         description="seconds that a spot job may wait and run, at least max_run_s",
         examples=[7200],
     )
-    hyperparameters: dict[str, str | int | float | bool] = {}
-    channels: dict[str, str] = {}
-    metrics: dict[str, str] = {}
+    # What SageMaker gives a job's disk if nothing is said, as its SDK does.
+    volume_gb: int = Field(
+        default=30, ge=1, le=16_384, description="a whole number of 1 to 16384", examples=[30]
+    )
+    hyperparameters: dict[str, str | int | float | bool] = Field(
+        default={}, description="a section of names and values", examples=[{"epochs": 3}]
+    )
+    channels: dict[str, str] = Field(
+        default={},
+        description="a section of names and folders or s3:// prefixes",
+        examples=[{"train": "data/train"}],
+    )
+    metrics: dict[str, str] = Field(
+        default={},
+        description="a section of names and regular expressions",
+        examples=[{"loss": "loss=([0-9.]+)"}],
+    )
+
+    @field_validator(*entries.SECTIONS, mode="before")
+    @classmethod
+    def _one_by_one(cls, section: object, info: ValidationInfo) -> object:
+        wrong = entries.SECTIONS[info.field_name or ""](section) if isinstance(section, dict) else []
+        if wrong:
+            raise ValueError("\n".join(wrong))
+        return section
+
+    @model_validator(mode="after")
+    def _all_together(self) -> Self:
+        if self.max_wait_s is not None and not self.spot:
+            raise ValueError("max_wait_s goes with spot = true: other jobs do not wait for a machine")
+        if self.max_wait_s is not None and self.max_wait_s < self.max_run_s:
+            raise ValueError(
+                f"max_wait_s is {self.max_wait_s}, expected at least max_run_s ({self.max_run_s}): "
+                "the time of waiting and running together"
+            )
+        return self
 
 
 class Config(_Section):
@@ -293,8 +335,8 @@ def _sentence(mistake: ErrorDetails) -> str:
         text = _unknown(section, key, mistake["input"])
     if mistake["type"] == "value_error":
         # The entries of a container are checked all together: that is a mistake in [environment].
-        at = "".join(f"[{name}]: " for name in mistake["loc"]) or "[environment]: "
-        return "\n".join(f"{FILE}: {at}{line}" for line in str(mistake["ctx"]["error"]).splitlines())
+        at = ".".join(str(name) for name in mistake["loc"]) or "environment"
+        return "\n".join(f"{FILE}: [{at}]: {line}" for line in str(mistake["ctx"]["error"]).splitlines())
     return f"{FILE}: {where}{text or _wrong(section, key, mistake['input'])}"
 
 

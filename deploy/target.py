@@ -4,14 +4,16 @@ A target reads (`check`, `observed`, `settle`, `status`, `logs`, `invoke`), writ
 would write without a network (`desired`, `endpoint`, `example`). The verbs know nothing else of a cloud.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 from deploy.config import Config
 from deploy.package import Archive
 from deploy.plan import Change, Resource
+from deploy.training.bundles import Bundle
 
 Say = Callable[[str], None]  # takes the state of what is under way, as often as it is looked at
 
@@ -58,6 +60,74 @@ class Event:
     stream: str
     text: str
     id: str = ""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A training job before it has a name: the request, and the 12 digits that stand for all of it."""
+
+    digest: str
+    machine: str  # what it runs on, as a person is told before it is billed
+    params: dict[str, Any]
+    bundles: tuple[Bundle, ...]
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """A training job as the cloud tells it. `state` is one of SageMaker's TrainingJobStatus.
+
+    `ended` is when it came to its final state, else when it last changed; `seconds` of it are billed.
+    """
+
+    name: str
+    state: str
+    phase: str  # what it does just now, in the cloud's word
+    created: datetime
+    ended: datetime
+    reason: str = ""  # why it failed
+    model: str = ""  # the URI of the model's archive
+    seconds: int | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+class Trainings(Protocol):
+    """A module of functions beside a target's: training jobs. They raise CloudError as a target's do."""
+
+    def image(self, config: Config) -> str:
+        """The image to train in: deploy.toml's, else the cloud's own. CloudError where neither is known."""
+
+    def desired(self, config: Config, image: str, bundles: Sequence[Bundle]) -> Wanted:
+        """The job that trains on these bundles. Reads nothing."""
+
+    def check(self, config: Config, wanted: Wanted) -> None:
+        """Fail now if data that lies in the cloud is not there or not to be read: nothing was written yet."""
+
+    def running(self, config: Config, wanted: Wanted) -> str:
+        """The name of a job of this deployment that does just this; empty if there is none."""
+
+    def new_name(self, config: Config, wanted: Wanted) -> str:
+        """A name that no job has had."""
+
+    def stage(self, config: Config, wanted: Wanted, say: Say) -> None:
+        """Bring the bundles to where the job reads them; what is there already is not sent again."""
+
+    def start(self, config: Config, wanted: Wanted, name: str) -> None:
+        """Start the job under this name."""
+
+    def look(self, config: Config, name: str) -> TrainingJob:
+        """The job as it is now."""
+
+    def printed(self, config: Config, name: str, since: datetime) -> list[Event]:
+        """What the job's container printed from `since` on, in the order of time."""
+
+    def stop(self, config: Config, name: str) -> None:
+        """Ask the job to stop; nothing happens to one that has ended or never began."""
+
+    def newest(self, config: Config) -> TrainingJob | None:
+        """The newest job of this deployment that completed and whose model is still there."""
+
+    def fetch(self, config: Config, job: TrainingJob, to: Path, say: Say) -> None:
+        """Bring the archive of the job's model here, as this file."""
 
 
 class Target(Protocol):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from deploy.plan import Change
@@ -68,6 +68,32 @@ def _spinner(what: str) -> Iterator[Callable[[str], None]]:
     with Progress(*columns, console=_out, transient=True) as progress:
         task = progress.add_task(what)
         yield lambda state: progress.update(task, description=f"{what}  {state}")
+
+
+@contextmanager
+def counting(what: str, total: int) -> Iterator[Callable[[int, str], None]]:
+    """As `working`, of `total` things: yields what takes how many of them are done, and the state."""
+    start = time.monotonic()
+    if _out.is_terminal:
+        with _bar(what, total) as show:
+            yield show
+    else:
+        with _lines(what) as say:
+            yield lambda _, state: say(state)
+    line(f"  {what}  {time.monotonic() - start:.1f} s")
+
+
+@contextmanager
+def _bar(what: str, total: int) -> Iterator[Callable[[int, str], None]]:
+    columns = (
+        SpinnerColumn(),
+        BarColumn(20),
+        TextColumn("{task.description}", markup=False),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=_out, transient=True) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda done, state: progress.update(task, completed=done, description=f"{what}  {state}")
 
 
 @contextmanager

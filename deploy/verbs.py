@@ -2,7 +2,6 @@
 
 import importlib
 import statistics
-import subprocess
 import sys
 import time
 from argparse import Namespace
@@ -13,17 +12,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from deploy import config as configuration
-from deploy import package, rollout, terminal
+from deploy import package, rollout, terminal, unpack
 from deploy import plan as plans
+from deploy.batch import engine, inputs, orders, scoring
+from deploy.batch.cloud import Cloud, Storage, Transforms
+from deploy.batch.collecting import Work
+from deploy.batch.places import BatchError
 from deploy.config import Config
 from deploy.package import Archive
 from deploy.plan import Resource
-from deploy.target import Answer, CloudError, Event, Request, Target
+from deploy.target import Answer, CloudError, Event, Request, Target, Trainings
+from deploy.training import jobs, models
 
 if TYPE_CHECKING:
     from deploy import aws
+    from deploy.aws import staging, trainings, transforms
 
-    _: Target = aws  # the type checker sees to it that the module is one
+    # The type checker sees to it that the modules are what they are used as.
+    _: Target = aws
+    _trainings: Trainings = trainings
+    _storage: Storage = staging
+    _transforms: Transforms = transforms
 
 KIT = Path(__file__).resolve().parents[1]
 TARGETS = {"aws": "deploy.aws"}
@@ -34,6 +43,7 @@ CONTENT_TYPES = {
     ".npy": "application/x-npy",
 }
 SHOWN_ANSWERS = 5
+JOB_NEEDS = {"archive", "model"}
 FOLLOW_EVERY_S = 1.0
 
 
@@ -48,6 +58,9 @@ EXPECTED = (
     package.PackageError,
     plans.PlanError,
     CloudError,
+    jobs.TrainingError,
+    BatchError,
+    unpack.UnpackError,
     terminal.NoTerminal,
     OSError,
 )
@@ -60,6 +73,7 @@ class Run:
     project: Path
     config: Config
     target: Target
+    trainings: Trainings
     yes: bool
     live: bool
 
@@ -75,29 +89,38 @@ class Run:
     def place(self) -> rollout.Place:
         return rollout.Place(self.target, self.config)
 
+    @property
+    def training(self) -> jobs.Site:
+        return jobs.Site(self.project, self.config, self.trainings, KIT / "training" / "launch.py")
+
 
 def run(options: Namespace) -> None:
     """Do the verb that the options name. Raises one of EXPECTED, or KeyboardInterrupt."""
-    project = options.project
-    if options.verb == "train":
-        return _train(project)
-    config = configuration.load(project)
+    config = configuration.load(options.project)
     verb: Callable[[Run, Namespace], None] = globals()[options.verb.replace("-", "_")]
-    return verb(Run(project, config, _target(options.cloud), options.yes, options.live), options)
+    target, trainings = _cloud(options.cloud)
+    return verb(Run(options.project, config, target, trainings, options.yes, options.live), options)
 
 
-def _target(cloud: str) -> Target:
-    if cloud not in TARGETS:
-        raise VerbError(f"CLOUD={cloud}: not built yet, expected one of {', '.join(TARGETS)}")
-    return cast(Target, importlib.import_module(TARGETS[cloud]))
+def _cloud(name: str) -> tuple[Target, Trainings]:
+    if name not in TARGETS:
+        raise VerbError(f"CLOUD={name}: not built yet, expected one of {', '.join(TARGETS)}")
+    module = TARGETS[name]
+    target, trainings = importlib.import_module(module), importlib.import_module(f"{module}.trainings")
+    return cast(Target, target), cast(Trainings, trainings)
+
+
+def _batch_cloud(name: str, config: Config) -> Cloud:
+    modules = [importlib.import_module(f"{TARGETS[name]}.{part}") for part in ("staging", "transforms")]
+    return Cloud(config, cast(Storage, modules[0]), cast(Transforms, modules[1]))
 
 
 def deploy_endpoint(run: Run, options: Namespace) -> None:
     """Train if there is no model, package, plan, apply, wait, and prove it with the samples."""
     package.check(run.code)
     run.target.check(run.config)
-    if not run.model.is_dir():
-        _train(run.project)
+    if not _took_a_model(run):
+        train(run, options)
     desired = run.target.desired(run.config, _packaged(run))
     changes = plans.plan(desired, _observed(run), run.config.keep_versions)
     terminal.show_plan(changes)
@@ -107,11 +130,62 @@ def deploy_endpoint(run: Run, options: Namespace) -> None:
     _prove(run)
 
 
-def plan(run: Run, options: Namespace) -> None:
-    """Show what a deploy would change, and change nothing."""
-    archive = _packaged(run)
+def batch_transform(run: Run, options: Namespace) -> None:
+    """Check and count files, have a job score them, or this machine, and count what came back."""
+    settings = orders.settings(run.config.batch, vars(options))
+    if options.engine:
+        _score_here(run, options, settings)
+    else:
+        _score_by_a_job(run, options, settings)
+
+
+def _score_by_a_job(run: Run, options: Namespace, settings: configuration.Batch) -> None:
+    cloud = _batch_cloud(options.cloud, run.config)
+    source, output = scoring.places(cloud, options.input, options.output)
+    scoring.check_output(cloud, output)
+    with terminal.working("look at the input"):
+        found = inputs.look(cloud, source, settings)
+    package.check(run.code)
     run.target.check(run.config)
-    desired = run.target.desired(run.config, archive)
+    if not _took_a_model(run):
+        train(run, options)
+    wanted = _for_a_job(run.target.desired(run.config, _packaged(run)))
+    work = scoring.plan(cloud, wanted[-1].name, found, output)
+    scoring.tell(work, scoring.score(work, lambda: _prepare(run, work, wanted)))
+
+
+def _for_a_job(desired: Sequence[Resource]) -> list[Resource]:
+    """What a job needs of what an endpoint needs: the archive, and last the model."""
+    return [resource for resource in desired if resource.kind in JOB_NEEDS]
+
+
+def _prepare(run: Run, work: Work, wanted: Sequence[Resource]) -> None:
+    """Make the model if it is not there, after a question where a job is billed; nothing else is changed."""
+    changes = [c for c in plans.plan(wanted, run.target.observed(run.config)) if c.action == "create"]
+    terminal.show_plan(changes)
+    if run.live:
+        _ask(
+            run,
+            f"Start a transform job on {scoring.machines(work)}? It is billed by the second until it ends.",
+        )
+    rollout.make(run.place, changes)
+
+
+def _score_here(run: Run, options: Namespace, settings: configuration.Batch) -> None:
+    archive = run.project / "build" / "model.tar.gz"
+    command = engine.command(options.engine, archive, (options.input, options.output), settings)
+    if not run.model.is_dir():
+        raise VerbError(f"{run.model}: there is no model yet; `make train` makes one")
+    _packaged(run)
+    if status := engine.run(command):
+        raise VerbError(f"not every file was scored (exit status {status}): see what was printed above")
+
+
+def plan(run: Run, options: Namespace) -> None:
+    """Show what a deploy would change, and change nothing in the cloud."""
+    run.target.check(run.config)
+    _took_a_model(run)
+    desired = run.target.desired(run.config, _packaged(run))
     terminal.show_plan(plans.plan(desired, _observed(run), run.config.keep_versions))
 
 
@@ -184,19 +258,24 @@ def _print_new(events: Sequence[Event], seen: set[tuple[str, str]]) -> None:
             terminal.line(f"{event.time:%Y-%m-%d %H:%M:%S}  {event.stream}  {event.text}")
 
 
-def _train(project: Path) -> None:
-    """Train in a process of its own: what it imports is none of a deploy's business."""
-    command = [sys.executable, str(KIT / "training" / "launch.py"), "--project", str(project)]
-    # A group of its own: Ctrl-C comes to it once, from here, and it has the time that it needs to stop.
-    with subprocess.Popen(command, process_group=0) as process:
-        try:
-            status = process.wait()
-        except KeyboardInterrupt:
-            process.terminate()
-            process.wait()
-            raise
-    if status:
-        raise VerbError(f"training failed (exit status {status}): see what it printed above")
+def train(run: Run, options: Namespace) -> None:
+    """Train as a job and put its model in build/model."""
+    wanted = jobs.wanted(run.training)
+    run.target.check(run.config)
+    question = f"Start a training job on {wanted.machine}? It is billed by the second until it ends."
+    job = jobs.run(run.training, wanted, lambda: _ask(run, question) if run.live else None)
+    jobs.bring(run.training, job)
+
+
+def _took_a_model(run: Run) -> bool:
+    """Whether there is a model, here or of a training job; the newer one is then in build/model, and told."""
+    here, newest = models.here(run.model.parent), run.trainings.newest(run.config)
+    choice = models.choose(here, newest)
+    if newest and choice == "fetch":
+        jobs.bring(run.training, newest)
+    if choice != "train":
+        terminal.line(f"model: {models.sentence(models.here(run.model.parent), newest)}")
+    return choice != "train"
 
 
 def _packaged(run: Run) -> Archive:

@@ -74,6 +74,8 @@ def test_from_two_files_to_a_live_endpoint_and_back(shell: Shell) -> None:
 
     first = shell("make deploy-endpoint")
     assert "answered 2 of 2 samples" in first
+    trained = re.search(r"^training job (journey-\S+) completed", first, re.MULTILINE)
+    assert trained
 
     # What it printed does the same in a shell that knows of the local cloud by `make env` alone.
     exports = shell("make -s env")
@@ -82,7 +84,9 @@ def test_from_two_files_to_a_live_endpoint_and_back(shell: Shell) -> None:
     example.write_text(snippet(first))
     assert shell(f'eval "$(make -s env)" && {sys.executable} {example}').strip() == "3"
 
-    assert "nothing to change" in shell("make plan")
+    plan = shell("make plan")
+    assert f"model: of training job {trained[1]}, finished " in plan
+    assert "nothing to change" in plan
     assert "nothing to change" in shell("make deploy-endpoint")
 
     handler.write_text(first_version.replace("self.factor * value", "100 * self.factor * value"))
@@ -108,6 +112,26 @@ def test_from_two_files_to_a_live_endpoint_and_back(shell: Shell) -> None:
     assert "YES=1" in refused.stderr
     assert "is left" in shell("make destroy YES=1")
     assert "is not deployed" in shell("make -s status")
+
+
+def test_a_folder_of_files_is_scored_by_a_job_or_here(shell: Shell, tmp_path: Path) -> None:
+    given = tmp_path / "it's $HOME"
+    given.mkdir()
+    (given / "a.jsonl").write_text("1\n\n{}\n")
+    (given / "b.jsonl").write_text("2.5\n")
+    places = {"INPUT": str(given), "OUTPUT": str(tmp_path / "by a job")}
+    failed = shell.run("make batch-transform", **places)
+    assert failed.returncode != 0
+    assert "a.jsonl: no result: " in failed.stdout
+    told = shell("make batch-transform ON_ERROR=keep", **places)
+    assert "2 of 2 files, 3 rows in, 3 rows out, 1 rows failed" in told
+    shell("make batch-transform ON_ERROR=keep ENGINE=local", **{**places, "OUTPUT": str(tmp_path / "here")})
+    names = ["a.jsonl.out", "a.jsonl.errors.jsonl", "b.jsonl.out"]
+    by_a_job, here = (
+        [(tmp_path / place / name).read_text() for name in names] for place in ("by a job", "here")
+    )
+    assert by_a_job == here
+    assert by_a_job[2] == "7.5\n"
 
 
 def test_a_verb_heals_a_local_cloud_that_was_killed(shell: Shell) -> None:
@@ -167,7 +191,8 @@ def test_the_readme_in_order(tmp_path: Path) -> None:
                 with (example / "inference" / "handler.py").open("a") as handler:
                     handler.write("# a second version\n")
                 own("make deploy-endpoint")
-            own(command)
+            # Not into the checkout, where a person may have results of their own.
+            own(command.replace("OUTPUT=", f"OUTPUT={tmp_path}/"))
     finally:
         own("make -s local-down")
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from deploy.aws import clients, cloudwatch, errors, inventory, waiting
+from deploy.aws import clients, cloudwatch, inventory, staging, trainings, transforms, waiting
 from deploy.aws.clients import told, unless
 from deploy.aws.inventory import OWNER_TAG
 from deploy.config import DIGEST_ENTRY, Config, container_environment
@@ -84,20 +84,9 @@ answer = runtime.invoke_endpoint(
 print(answer["Body"].read().decode())"""
 
 
-@told()
 def check(config: Config) -> None:
     """Fail now if credentials, bucket or region are wrong: nothing has been written yet."""
-    aws = config.aws
-    place = f"deploy.toml: [aws]: bucket {aws.bucket!r}"
-    try:
-        answer = clients.s3(aws.region).head_bucket(Bucket=aws.bucket, ExpectedBucketOwner=aws.account)
-    except ClientError as error:
-        if reason := errors.bucket(error.response["Error"]["Code"], aws.account):
-            raise CloudError(f"{place} {reason}") from error
-        raise
-    region = answer.get("BucketRegion", aws.region)
-    if region != aws.region:
-        raise CloudError(f"{place} is in {region}, expected one in {aws.region}: SageMaker reads no other")
+    staging.reachable(config, config.aws.bucket, f"deploy.toml: [aws]: bucket {config.aws.bucket!r}")
 
 
 @told()
@@ -114,12 +103,14 @@ def observed(config: Config) -> list[Resource]:
 
 @told()
 def traces(config: Config) -> list[Resource]:
-    """The log group, which SageMaker made, and uploads that were cut off."""
+    """The log group, which SageMaker made, uploads that were cut off, and all that jobs left."""
     endpoint = inventory.endpoint(clients.sagemaker(config.aws.region), config)
     ours = all(resource.seen.ours for resource in endpoint)
     return [
         *inventory.log_groups(clients.logs(config.aws.region), config, ours),
         *inventory.uploads(clients.s3(config.aws.region), config),
+        *trainings.traces(config),
+        *transforms.traces(config),
     ]
 
 
@@ -182,6 +173,14 @@ def _delete(config: Config, resource: Resource) -> None:
             s3.delete_object(**bucket, Key=resource.name)
         elif resource.kind == "upload":
             s3.abort_multipart_upload(**bucket, Key=resource.name, UploadId=resource.version)
+        elif resource.kind == "training_files":
+            trainings.remove_files(config)
+        elif resource.kind == "training_job":
+            trainings.end(config, resource.name)
+        elif resource.kind == "batch_files":
+            transforms.remove_files(config)
+        elif resource.kind == "transform_job":
+            transforms.end(config, resource.name)
         elif resource.kind == "log_group":
             clients.logs(config.aws.region).delete_log_group(logGroupName=resource.name)
         else:

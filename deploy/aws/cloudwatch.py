@@ -36,6 +36,14 @@ def streams_from(client: CloudWatchLogsClient, group: str, since: datetime) -> l
     ]
 
 
+def streams_under(client: CloudWatchLogsClient, group: str, prefix: str) -> list[str]:
+    """The streams whose names begin so: a job's containers."""
+    pages = client.get_paginator("describe_log_streams").paginate(
+        logGroupName=group, logStreamNamePrefix=prefix
+    )
+    return [stream["logStreamName"] for page in pages for stream in page["logStreams"]]
+
+
 def _milliseconds(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
 

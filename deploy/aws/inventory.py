@@ -37,6 +37,11 @@ def is_archive(name: str, key: str) -> bool:
     return re.fullmatch(re.escape(name) + r"/[0-9a-f]{12}/model\.tar\.gz", key) is not None
 
 
+def is_uploaded(name: str, key: str) -> bool:
+    """Whether a verb puts files under this key: archives, and what jobs read."""
+    return is_archive(name, key) or key.startswith((f"{name}/training/", f"{name}/batch/"))
+
+
 def log_group(name: str) -> str:
     # Source: https://docs.aws.amazon.com/sagemaker/latest/dg/logging-cloudwatch.html
     return f"/aws/sagemaker/Endpoints/{name}"
@@ -111,7 +116,7 @@ def endpoint(sagemaker: SageMakerClient, config: Config) -> list[Resource]:
         status = described["EndpointStatus"]
         seen = Seen(
             in_utc(described["CreationTime"]),
-            ours=_tags(sagemaker, described["EndpointArn"]).get(OWNER_TAG) == config.name,
+            ours=tags(sagemaker, described["EndpointArn"]).get(OWNER_TAG) == config.name,
             broken=status == "Failed",
             stuck=STUCK.format(name=config.name) if status == "UpdateRollbackFailed" else "",
         )
@@ -138,11 +143,12 @@ def is_absent(response: Any) -> bool:
 
 
 def _seen(sagemaker: SageMakerClient, config: Config, arn: str, created: datetime) -> Seen:
-    tags = _tags(sagemaker, arn)
-    return Seen(in_utc(created), tags.get(SERVED_TAG, ""), ours=tags.get(OWNER_TAG) == config.name)
+    found = tags(sagemaker, arn)
+    return Seen(in_utc(created), found.get(SERVED_TAG, ""), ours=found.get(OWNER_TAG) == config.name)
 
 
-def _tags(sagemaker: SageMakerClient, arn: str) -> dict[str, str]:
+def tags(sagemaker: SageMakerClient, arn: str) -> dict[str, str]:
+    """The tags of a thing that SageMaker holds."""
     pages = sagemaker.get_paginator("list_tags").paginate(ResourceArn=arn)
     return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
 
@@ -162,7 +168,7 @@ def uploads(s3: S3Client, config: Config) -> list[Resource]:
     )
     with suppress(s3.exceptions.NoSuchBucket):
         items = [item for page in pages for item in page.get("Uploads", [])]
-        ours = [item for item in items if is_archive(config.name, item["Key"])]
+        ours = [item for item in items if is_uploaded(config.name, item["Key"])]
         return [Resource("upload", item["Key"], version=item["UploadId"]) for item in ours]
     return []
 

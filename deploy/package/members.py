@@ -80,6 +80,17 @@ def collect(model_dir: Path, code_dir: Path) -> list[Member]:
     return sorted(weights + code, key=lambda member: member.name.encode())
 
 
+def contents(folder: Path, name: str, fix: str) -> list[Member]:
+    """List the files of one folder as `name`/…, by the same rules and with the same errors as `collect`.
+
+    `fix` is what to do about a folder that is missing or empty.
+    """
+    members = list(_walk(_root(folder, fix), name))
+    if not members:
+        raise PackageError(str(folder), "holds no files", fix)
+    return members
+
+
 def folders(members: list[Member]) -> set[str]:
     """Name every folder that the members lie in."""
     paths = (member.name.split("/") for member in members)

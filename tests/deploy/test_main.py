@@ -118,8 +118,9 @@ def test_a_training_that_fails_ends_the_deploy_before_anything_is_made(iris, dep
     (iris / "build/model").rmdir()
     (iris / "training/train.py").write_text("raise SystemExit(3)")
     assert deploy(iris) == 1
-    assert "training failed (exit status 3)" in capfd.readouterr().err.splitlines()[-1]
-    assert held("iris") == set()
+    told = capfd.readouterr().err.splitlines()[-1]
+    assert " failed: AlgorithmError: " in told and "exit code: 3; the last model is as it was" in told
+    assert {thing for thing in held("iris") if " iris/training/" not in thing} == set()
 
 
 def test_a_handler_that_cannot_be_served_is_told_before_a_training_and_before_the_network(

@@ -1,0 +1,43 @@
+"""A training job watched to its end: its state, the lines it prints as they come, its metrics."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from deploy import terminal
+from deploy.config import Config
+from deploy.target import Event, Say, TrainingJob, Trainings
+
+MOVING = {"InProgress", "Stopping"}
+FIRST_POLL_S, LAST_POLL_S = 0.1, 5.0
+LATE = timedelta(seconds=10)  # a line may arrive later than one that is younger
+
+
+def follow(trainings: Trainings, config: Config, name: str, say: Say) -> TrainingJob:
+    """The job in its final state. Every line that it printed is shown once, in the order of arrival."""
+    start, seen = time.monotonic(), set[tuple[str, str]]()
+    since = trainings.look(config, name).created - LATE
+    while True:
+        # The state first: what a job printed before its end is then among the lines read after it.
+        job = trainings.look(config, name)
+        events = trainings.printed(config, name, since)
+        _show_new(events, seen)
+        since = max([since, *(event.time - LATE for event in events)])
+        say(f"{job.phase}{told(job.metrics)}")
+        if job.state not in MOVING:
+            return job
+        time.sleep(min(LAST_POLL_S, max(FIRST_POLL_S, (time.monotonic() - start) / 20)))
+
+
+def _show_new(events: Sequence[Event], seen: set[tuple[str, str]]) -> None:
+    for event in events:
+        if (event.stream, event.id) not in seen:
+            seen.add((event.stream, event.id))
+            terminal.line(event.text)
+
+
+def told(metrics: Mapping[str, float]) -> str:
+    """The metrics as they stand, in a few words; empty if there are none."""
+    return "".join(f"  {name} {value:g}" for name, value in metrics.items())
