@@ -28,10 +28,16 @@ class Batcher:
     """Filled by the event loop, emptied by the model's thread."""
 
     def __init__(self, max_waiting: int) -> None:
+        self.on_change: Callable[[], object] = lambda: None  # called after each job and at the close
         self._max = max_waiting
         self._waiting: deque[Job] = deque()
         self._changed = Condition()
         self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether there will be no more jobs."""
+        return self._closed
 
     @property
     def waiting(self) -> int:
@@ -52,6 +58,7 @@ class Batcher:
             self.check_room()
             self._waiting.append(job)
             self._changed.notify()
+        self.on_change()
 
     def withdraw(self, job: Job) -> None:
         """Take a job out whose client has gone; nothing where the model has it already."""
@@ -65,6 +72,12 @@ class Batcher:
             self._closed = True
             self._waiting.clear()
             self._changed.notify()
+        self.on_change()
+
+    def next_now(self) -> Job | None:
+        """The job that has waited longest, None where none waits."""
+        with self._changed:
+            return self._waiting.popleft() if self._waiting else None
 
     def run(self, work: Callable[[Job], None]) -> None:
         """Do one job after the other until closed; the model's thread lives in here."""

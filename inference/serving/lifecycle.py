@@ -15,13 +15,16 @@ import threading
 import time
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import uvicorn
 
-from inference.serving import exchange, loading, log, manifest, samples, scoring
+from inference.serving import exchange, loading, log, manifest, samples
 from inference.serving.batcher import Batcher, Job
 from inference.serving.body import DISCARD_BODIES
+from inference.serving.crew import Crew
 from inference.serving.errors import StartError
+from inference.serving.isolation import write_no_bytecode
 from inference.serving.metrics import Metrics
 from inference.serving.predictor import Phases, Predictor, describe
 from inference.serving.protocol import Limits, protocol
@@ -99,13 +102,33 @@ class Process(uvicorn.Server):
     def _live(self) -> None:
         """The model's thread: load, check, then answer until the end."""
         try:
-            attempt = _attempt(_ready(self._settings), self._settings.batch)
-            self._from_model(self._open)
-            self._batcher.run(lambda job: self._work(attempt, job))
+            # Nothing may lie beside what the manifest lists: a compiled module would be run for a source.
+            write_no_bytecode()
+            log.event(manifest.check(self._settings.model_dir, self._settings.manifest_sha256))
+            if self._settings.batch is None:
+                self._answer_here()
+            else:
+                self._answer_by_workers(self._settings.batch)
         except StartError as error:
             self._from_model(self._fail, error)
         except BaseException as error:  # whatever it is: without this thread nobody is answered
             self._from_model(self._fail, _unforeseen(error))
+
+    def _answer_here(self) -> None:
+        """In this thread, one request after the other."""
+        predictor = _loaded(self._settings.model_dir)
+        attempt = partial(exchange.attempt, predictor)
+        samples.check(lambda sample: attempt(sample, {}), self._settings.model_dir)
+        self._from_model(self._open)
+        self._batcher.run(lambda job: self._work(attempt, job))
+
+    def _answer_by_workers(self, batch: Batch) -> None:
+        """In worker processes, as many requests at once as there are cores."""
+        with contextlib.closing(Crew(self._settings, batch, self._batcher)) as crew:
+            crew.start()
+            samples.check(crew.ask, self._settings.model_dir)
+            self._from_model(self._open)
+            crew.run(self._metrics)
 
     def _work(self, attempt: exchange.Attempt, job: Job) -> None:
         phases: Phases = {"queue": time.perf_counter() - job.queued}
@@ -173,25 +196,11 @@ def _own_signals() -> None:
     _release_signals()
 
 
-def _ready(settings: Settings) -> Predictor:
-    """A handler whose archive is whole, that has loaded, and that answered every sample."""
-    # Nothing may lie beside what the manifest lists: a compiled module would be run in a source's place.
-    sys.dont_write_bytecode = True
-    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-    log.event(manifest.check(settings.model_dir, settings.manifest_sha256))
+def _loaded(model_dir: Path) -> Predictor:
     started = time.perf_counter()
-    predictor = loading.load(settings.model_dir)
+    predictor = loading.load(model_dir)
     log.event(f"model loaded in {time.perf_counter() - started:.2f} s")
-    samples.check(predictor, settings.model_dir)
     return predictor
-
-
-def _attempt(predictor: Predictor, batch: Batch | None) -> exchange.Attempt:
-    """How requests are answered: each as a whole at an endpoint, record by record in a transform job."""
-    if batch is None:
-        return partial(exchange.attempt, predictor)
-    policy = scoring.Policy(batch.keep_errors, batch.header, batch.join)
-    return partial(scoring.attempt, predictor, policy)
 
 
 def _unforeseen(error: BaseException) -> StartError:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from inference.serving import exchange, log
 from inference.serving.errors import Refusal, StartError
 from inference.serving.media import JSON_LINES, Accepted, ContentType
-from inference.serving.predictor import Predictor
 
 FILE = "code/samples.jsonl"
 
 
-def check(predictor: Predictor, model_dir: Path) -> None:
+def check(attempt: Callable[[exchange.Request], exchange.Reply], model_dir: Path) -> None:
     """Answer each line of code/samples.jsonl alone, then all as one batch, by the path that requests take.
 
     StartError names the line that failed; its cause is the handler's exception.
@@ -23,15 +23,15 @@ def check(predictor: Predictor, model_dir: Path) -> None:
         return
     lines = path.read_bytes().rstrip(b"\r\n").split(b"\n")
     for number, line in enumerate(lines, 1):
-        _answer(predictor, line, f"{FILE} line {number}")
-    _answer(predictor, b"\n".join(lines), f"{FILE}, all {len(lines)} lines as one batch")
+        _answer(attempt, line, f"{FILE} line {number}")
+    _answer(attempt, b"\n".join(lines), f"{FILE}, all {len(lines)} lines as one batch")
     log.event(f"{FILE}: {len(lines)} samples answered, one by one and as a batch")
 
 
-def _answer(predictor: Predictor, body: bytes, place: str) -> None:
+def _answer(attempt: Callable[[exchange.Request], exchange.Reply], body: bytes, place: str) -> None:
     request = exchange.Request(body, ContentType(JSON_LINES), Accepted(JSON_LINES, JSON_LINES))
     try:
-        reply = exchange.attempt(predictor, request, {})
+        reply = attempt(request)
     except Refusal as refusal:
         raise StartError(f"{place}: {refusal}") from refusal.__cause__
     if not reply.body:

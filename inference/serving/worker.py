@@ -20,6 +20,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -46,7 +47,7 @@ def main(arguments: list[str]) -> int:
     control = socket.socket(fileno=int(arguments[0]))
     try:
         with Connection(os.dup(control.fileno())) as connection:
-            answer, forks = prepared(*connection.recv())
+            answer, forks = prepared(Wanted(*connection.recv()))
             connection.send(forks)
         _raise_workers(control, answer) if forks else _be_the_worker(control, answer)
     except (EOFError, ConnectionError):  # whoever started us is gone
@@ -64,15 +65,27 @@ def log_what_is_printed() -> None:
         sys.stdout.reconfigure(line_buffering=True)
 
 
-def prepared(model_dir: str, task: str, settings: Any, count: int, may_fork: bool) -> tuple[Answer, bool]:
+@dataclass(frozen=True)
+class Wanted:
+    """What a loader is asked for: a workers.Job's fields, and whether it may be forked."""
+
+    model_dir: str
+    task: str
+    settings: Any
+    count: int
+    copies: bool
+    may_fork: bool
+
+
+def prepared(wanted: Wanted) -> tuple[Answer, bool]:
     """How to answer a message, and whether this process may be forked."""
     write_no_bytecode()
-    work: Work = importlib.import_module(task).make(settings)
+    work: Work = importlib.import_module(wanted.task).make(wanted.settings)
     leave_to_handler()
     before = _threads()
-    predictor = loading.load(Path(model_dir))
-    forks = may_fork and 0 < _threads() <= before and not _uses_gpu()
-    if count > 1:
+    predictor = loading.load(Path(wanted.model_dir))
+    forks = wanted.may_fork and 0 < _threads() <= before and not _uses_gpu()
+    if wanted.count > 1 and (forks or wanted.copies):
         _keep_to_one_thread()
     return partial(work, predictor), forks
 

@@ -33,13 +33,15 @@ class Job:
     """What the workers are for.
 
     `task` names a module of ours whose make(settings) returns the function from a predictor and a message to
-    its reply; settings, messages and replies are plain data. `count` is how many workers there shall be.
+    its reply; settings, messages and replies are plain data. `count` is how many workers there shall be, and
+    `copies` whether each may load a model of its own where they cannot share one: else there is one worker.
     """
 
     model_dir: Path
     task: str
     settings: Any
     count: int
+    copies: bool = True
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ class Workers:
     def start(self) -> None:
         """Load the handler and raise the workers. WorkersFailed where it does not load; the log says why."""
         self._load()
-        while len(self._crew) < self.job.count:
+        while len(self._crew) < (self.job.count if self._forks or self.job.copies else 1):
             self._add()
 
     @property
@@ -111,12 +113,14 @@ class Workers:
         with contextlib.suppress(ConnectionError):
             worker.connection.send(message)
 
-    def take(self) -> list[Reply]:
+    def take(self, bell: int | None = None) -> list[Reply]:
         """Wait until something happens and return the replies there are: none where a worker became ready.
 
-        A worker that died is replaced. WorkersFailed where none comes up any more.
+        Something to read at the file descriptor `bell` is something, too. A worker that died is replaced.
+        WorkersFailed where none comes up any more.
         """
-        ready = set(wait([worker.connection for worker in self._crew]))
+        awaited = [worker.connection for worker in self._crew]
+        ready = set(wait(awaited if bell is None else [*awaited, bell]))
         heard = (self._hear(worker) for worker in [w for w in self._crew if w.connection in ready])
         return [reply for reply in heard if reply is not None]
 
@@ -211,7 +215,7 @@ def _started(job: Job, may_fork: bool) -> _Loader:
             stdin=subprocess.DEVNULL,
         )
     with Connection(os.dup(ours.fileno())) as connection, contextlib.suppress(ConnectionError):
-        connection.send((str(job.model_dir), job.task, job.settings, job.count, may_fork))
+        connection.send((str(job.model_dir), job.task, job.settings, job.count, job.copies, may_fork))
     return _Loader(process, ours)
 
 

@@ -1,0 +1,97 @@
+"""The requests of a transform job, answered by worker processes.
+
+A job's requests are large and come several at once, so every core scores one, while this process only moves
+bytes. One thread lives in here, in the place of the thread that runs the handler at an endpoint.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from inference.serving import answering, exchange
+from inference.serving.batcher import Batcher, Job
+from inference.serving.errors import HandlerFailed
+from inference.serving.exchange import Reply, Request
+from inference.serving.metrics import Metrics
+from inference.serving.settings import Batch, Settings, transforms
+from inference.serving.workers import Job as Work
+from inference.serving.workers import Reply as Outcome
+from inference.serving.workers import Workers
+
+_DIED = (
+    "the worker process died over this request: it was killed, ran out of memory, or crashed in native code; "
+    "another one takes the next"
+)
+
+
+class Crew:
+    """Workers for the requests in a batcher. Call start, ask for the samples, run, and close in the end."""
+
+    def __init__(self, settings: Settings, batch: Batch, batcher: Batcher) -> None:
+        policy = (batch.keep_errors, batch.header, batch.join)
+        self._workers = Workers(
+            Work(settings.model_dir, "inference.serving.answering", policy, transforms(), copies=False)
+        )
+        self._batcher = batcher
+        self._given: dict[int, Job] = {}
+        self._bell, self._rope = os.pipe()
+        os.set_blocking(self._bell, False)
+        os.set_blocking(self._rope, False)
+        batcher.on_change = self._ring
+
+    def start(self) -> None:
+        """Load the model. StartError where that fails; the log says why."""
+        self._workers.start()
+
+    def ask(self, sample: Request) -> Reply:
+        """A sample's answer, as an endpoint's; HandlerFailed with the reason where it is none."""
+        while not self._workers.has_room():
+            self._workers.take()
+        self._workers.give(0, answering.message(sample, sample=True))
+        while not (outcomes := self._workers.take()):
+            pass
+        reply = _reply(outcomes[0])
+        if reply.status != 200:
+            raise HandlerFailed(reply.body.decode("utf-8", "replace"))
+        return reply
+
+    def run(self, metrics: Metrics) -> None:
+        """Hand each request to an idle worker and its reply to who waits for it, until the batcher closes.
+
+        StartError where no worker comes up any more.
+        """
+        while not self._batcher.closed:
+            self._hand_out()
+            for outcome in self._workers.take(self._bell):
+                self._hand_back(outcome, metrics)
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._bell, 4096)
+
+    def close(self) -> None:
+        """End the workers, also one that is in the middle of a request."""
+        self._workers.close()
+
+    def _hand_out(self) -> None:
+        while self._workers.has_room() and (job := self._batcher.next_now()) is not None:
+            self._given[id(job)] = job
+            self._workers.give(id(job), answering.message(job.request))
+
+    def _hand_back(self, outcome: Outcome, metrics: Metrics) -> None:
+        job = self._given.pop(outcome.key)
+        # At the end of a drain the loop is gone before a slow worker returns.
+        with contextlib.suppress(RuntimeError):
+            job.done(_reply(outcome))
+        if not outcome.lost:
+            metrics.observe(outcome.answer[-1])
+
+    def _ring(self) -> None:
+        with contextlib.suppress(BlockingIOError):  # it rings already
+            os.write(self._rope, b"!")
+
+
+def _reply(outcome: Outcome) -> Reply:
+    if outcome.lost:
+        return exchange.refused(HandlerFailed(_DIED))
+    status, content_type, body, headers, _ = outcome.answer
+    return Reply(status, content_type, body, tuple(headers))
