@@ -36,7 +36,7 @@ deploy-endpoint: $(ready) ## train if there is no model, package, deploy, prove 
 	@$(if $(filter 1,$(LIVE)),:,echo '# first point a shell at the local cloud: eval "$$(make -s env)"')
 
 # Without a cloud there is none to start.
-batch-transform: $(ready) $(if $(filter ray,$(ENGINE)),.venv/ready-ray) ## score files: INPUT=… OUTPUT=… [ON_ERROR=keep], or here: ENGINE=local|ray
+batch-transform: $(ready) .venv/ready-parquet $(if $(filter ray,$(ENGINE)),.venv/ready-ray) ## score files: INPUT=… OUTPUT=… [ON_ERROR=keep], or here: ENGINE=local|ray
 	$(if $(ENGINE),@$(PY) -m deploy $@ $(options),$(verb)) $(call given,INPUT,--input) $(call given,OUTPUT,--output) \
 		$(call given,ON_ERROR,--on-error) $(call given,HEADER,--header) $(call given,JOIN,--join) \
 		$(call given,ACCEPT,--accept) $(call given,ENGINE,--engine)
@@ -80,10 +80,11 @@ lint: .venv/ready-tests ## check format, rules, types, and who imports whom
 	@$(PY) -m mypy
 	@$(PY) -m pytest -q tests/test_layers.py tests/test_vocabulary.py
 
-bench: .venv/ready-tests ## measure what bench/README.md promises
+bench: .venv/ready-bench ## measure what bench/README.md promises
 	@test -d "$$PROJECT/build/model" || $(PY) training/launch.py --project "$$PROJECT"
 	@$(PY) -m bench.verbs --project "$$PROJECT"
 	@$(PY) -m bench.packaging
+	@$(PY) -m bench.batch --project "$$PROJECT" --memory
 
 # The environment. Whatever is said here goes to stderr, so that `make -s env` prints export lines alone.
 .venv/bin/python:
@@ -103,12 +104,18 @@ $(ready): $(needs) constraints.txt | .venv/ready-torch
 		$(PIP) install --quiet -c constraints.txt $(needs:%=-r %) "$$@" >&2
 	@touch $@
 
-.venv/ready-ray: inference/serving/requirements-ray.txt constraints.txt | $(ready)
-	@echo "slipway: installing Ray, once" >&2
+# What a part of the verbs needs, so that the others need not wait for it.
+.venv/ready-parquet .venv/ready-ray: .venv/ready-%: inference/serving/requirements-%.txt constraints.txt | $(ready)
+	@echo "slipway: installing what $* needs, once" >&2
 	@$(PIP) install --quiet -c constraints.txt -r $< >&2
 	@touch $@
 
-.venv/ready-tests: tests/requirements.txt $(ready)
+.venv/ready-tests: tests/requirements.txt $(wildcard inference/serving/requirements-*.txt) $(ready)
 	@echo "slipway: installing what the tests need, once" >&2
 	@$(PIP) install --quiet -c constraints.txt -r tests/requirements.txt >&2
+	@touch $@
+
+.venv/ready-bench: bench/requirements.txt .venv/ready-tests
+	@echo "slipway: installing the peers to measure against, once" >&2
+	@$(PIP) install --quiet -c constraints.txt -r bench/requirements.txt >&2
 	@touch $@

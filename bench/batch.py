@@ -1,6 +1,6 @@
 """The year's 336,776 flights scored five ways in one run: by the bare loop, by Slipway, and by its peers.
 
-    python -m bench.batch [--project DIR] [--times 1] [--only bare local …] [--memory]
+    python -m bench.batch [--project DIR] [--times 1 | --input FILE] [--only bare local …] [--memory]
 
 A contestant is a whole command, from its start to its last line; beside it stands the scoring alone, without
 imports and the model's loading, where the program tells it. Answers are counted: who loses flights is out.
@@ -53,9 +53,11 @@ def main() -> None:
     options = _options()
     with tempfile.TemporaryDirectory(prefix="slipway-bench-") as folder:
         place = Path(folder)
-        source, rows = place / "flights.jsonl", 0
-        rows = flights.write(source, options.times)
-        print(f"{rows:,} flights, {source.stat().st_size / 1e6:,.0f} MB")
+        source = options.input or place / "flights.jsonl"
+        if not options.input:
+            flights.write(source, options.times)
+        rows = source.read_bytes().count(b"\n")
+        print(f"{rows:,} rows, {source.stat().st_size / 1e6:,.0f} MB")
         model = _unpacked(options.project.resolve(), place / "model")
         with local_cloud(options.project.resolve(), place / "cloud") as address:
             contestants = [
@@ -63,9 +65,9 @@ def main() -> None:
                 for one in _contestants(options.project.resolve(), model, address)
                 if one.name in options.only
             ]
-            _race(contestants, source, rows)
+            _race(contestants, source, place)
         if options.memory:
-            _weigh(model, source)
+            _weigh(model, source, place)
 
 
 def _options() -> argparse.Namespace:
@@ -73,6 +75,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--project", type=Path, default=ROOT, help="with build/model in it (the example)")
     parser.add_argument("--times", type=int, default=1, help="how often the year is repeated (1)")
+    parser.add_argument(
+        "--input", type=Path, help="another file of JSON Lines, for another project's handler"
+    )
     parser.add_argument(
         "--only", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names)
     )
@@ -109,15 +114,16 @@ def _contestants(project: Path, model: Path, address: Mapping[str, str]) -> list
     ]
 
 
-def _race(contestants: Sequence[Contestant], source: Path, rows: int) -> None:
+def _race(contestants: Sequence[Contestant], source: Path, place: Path) -> None:
+    rows = source.read_bytes().count(b"\n")
     yardstick: Result | None = None
     for one in contestants:
         if one.needs and importlib.util.find_spec(one.needs) is None:
             print(f"{one.what:36} left out: {one.needs} is not installed")
             continue
-        result = run(one, source)
+        result = run(one, source, place)
         if result.rows != rows:
-            raise SystemExit(f"{one.what}: {result.rows:,} answers to {rows:,} flights")
+            raise SystemExit(f"{one.what}: {result.rows:,} answers to {rows:,} rows")
         yardstick = yardstick or result
         print(_line(one, result, yardstick), flush=True)
 
@@ -130,13 +136,13 @@ def _line(one: Contestant, result: Result, yardstick: Result) -> str:
     )
 
 
-def run(one: Contestant, source: Path) -> Result:
+def run(one: Contestant, source: Path, place: Path) -> Result:
     """Run a contestant on a file, in a fresh folder; its answers are the lines of what it leaves there."""
-    with tempfile.TemporaryDirectory(dir=source.parent) as folder:
+    with tempfile.TemporaryDirectory(dir=place) as folder:
         words = [word.replace("{in}", str(source)).replace("{out}", folder) for word in one.command]
         gc.collect()
         start = time.perf_counter()
-        with (source.parent / "printed").open("w+") as printed:
+        with (place / "printed").open("w+") as printed:
             process = subprocess.Popen(
                 words, cwd=ROOT, env={**os.environ, **one.environment}, stdout=printed, stderr=printed
             )
@@ -202,19 +208,20 @@ def _proportional(pid: int) -> int:
     return 0
 
 
-def _weigh(model: Path, source: Path) -> None:
+def _weigh(model: Path, source: Path, place: Path) -> None:
     """Peak memory of (b) above a process that holds the loaded model alone, at 1 and at 10 times the rows."""
-    few = source.with_name("few.jsonl")
+    few = place / "few.jsonl"
     with source.open("rb") as lines:
         few.write_bytes(next(lines))
     bare, local, *_ = _contestants(ROOT, model, {})
-    loaded = run(bare, few).peak
+    loaded = run(bare, few, place).peak
     print(f"one process with the model loaded: {loaded / MIB:,.0f} MB")
-    tenfold = source.with_name("tenfold.jsonl")
+    tenfold = place / "tenfold.jsonl"
+    with tenfold.open("wb") as file:
+        for _ in range(10):
+            file.write(source.read_bytes())
     for times, path in ((1, source), (10, tenfold)):
-        if times > 1:
-            flights.write(path, times)
-        peak = run(local, path).peak
+        peak = run(local, path, place).peak
         print(
             f"(b) at {times:2} times the rows: {peak / MIB:,.0f} MB, {(peak - loaded) / MIB:,.0f} MB above it"
         )

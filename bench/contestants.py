@@ -94,7 +94,9 @@ def loaded(model: Path) -> Any:
 
 
 def predictions(handler: Any, instances: list[Any]) -> Any:
-    return handler.postprocess(handler.predict(handler.preprocess(instances)))
+    taken = handler.preprocess(instances) if hasattr(handler, "preprocess") else instances
+    given = handler.predict(taken)
+    return handler.postprocess(given) if hasattr(handler, "postprocess") else given
 
 
 def plain(flights: Any) -> list[Any]:
