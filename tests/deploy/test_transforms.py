@@ -44,7 +44,7 @@ def test_a_job_on_lines_is_this_request(settings):
         "TransformOutput": {
             "S3OutputPath": f"s3://slipway-tests/iris/batch/{RUN}/out",
             "Accept": "application/jsonlines",
-            "AssembleWith": "Line",
+            "AssembleWith": "None",
         },
         "TransformResources": {"InstanceType": "ml.m7i.large", "InstanceCount": 1},
         "BatchStrategy": "MultiRecord",
@@ -64,6 +64,7 @@ def test_a_compressed_csv_with_a_header_and_its_rows_joined(settings):
     assert asked["TransformOutput"]["Accept"] == asked["TransformInput"]["ContentType"] == "text/csv"
     assert asked["TransformResources"] == {"InstanceType": "ml.c7i.xlarge", "InstanceCount": 2}
     assert asked["DataProcessing"] == {"JoinSource": "Input"}
+    assert asked["TransformOutput"]["AssembleWith"] == "Line"
     assert asked["Environment"] == {
         "SLIPWAY_BATCH_ON_ERROR": "keep",
         "SLIPWAY_BATCH_HEADER": "x,y",
