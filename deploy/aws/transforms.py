@@ -49,8 +49,8 @@ def request(config: Config, order: Order) -> dict[str, Any]:
         "TransformOutput": {
             "S3OutputPath": str(order.output).rstrip("/"),
             "Accept": order.accept,
-            # The container ends its lines itself. Whether Line would put a second newline after such an answer
-            # no document says; where answers are joined or filtered, it is required for CSV.
+            # The container ends its lines itself. No document says whether Line would then put another
+            # newline; where answers are joined or filtered, it is required for CSV.
             "AssembleWith": "Line" if by_lines and _processing(order) else "None",
         },
         "TransformResources": {
