@@ -88,6 +88,7 @@ def _below(place: Path) -> Iterator[_Found]:
         raise BatchError(f"{error.filename}: {error.strerror}: make it readable")
 
     for root, folders, names in os.walk(place, onerror=refuse):
+        folders[:] = filter(kinds.is_input, folders)
         linked = [Path(root, name) for name in folders if Path(root, name).is_symlink()]
         if linked:
             raise BatchError(f"{linked[0]}: a link to a folder, expected the folder itself: name it as INPUT")

@@ -34,8 +34,8 @@ class Kind:
 
 
 def is_input(name: str) -> bool:
-    """Whether a file counts at all: `_SUCCESS` and `.crc` files of other tools do not."""
-    return not PurePosixPath(name).name.startswith((".", "_"))
+    """Whether a file of INPUT counts at all: `_SUCCESS`, `.crc` and `_temporary/` of other tools do not."""
+    return not any(part.startswith((".", "_")) for part in PurePosixPath(name).parts)
 
 
 def kind_of(name: str) -> Kind:

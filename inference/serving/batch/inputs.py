@@ -137,7 +137,8 @@ def header_line(line: bytes) -> bytes:
 
 def _below(folder: Path) -> Iterator[Input]:
     for root, folders, names in os.walk(folder, onerror=_give_up):
-        folders.sort()
+        # Other tools keep what is no data (_temporary, .ipynb_checkpoints) under such names.
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "_")))
         for name in folders:
             if (Path(root) / name).is_symlink():
                 raise BadInput(f"{Path(root) / name} is a link to a folder; give the folder itself as IN")
@@ -152,8 +153,9 @@ def _give_up(error: OSError) -> None:
 
 
 def _described(folder: Path, path: Path) -> Input:
-    stem = path.name.removesuffix(".gz")
-    gzipped = stem != path.name
+    name = path.name.lower()
+    stem = name.removesuffix(".gz")
+    gzipped = stem != name
     kind = _KINDS.get(Path(stem).suffix)
     if kind is None or path.name.startswith((".", "_")) or (gzipped and kind == PARQUET):
         raise BadInput(f"{path} is no input; {_EXPECTED}, and no name that begins with . or _")

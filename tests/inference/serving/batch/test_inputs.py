@@ -22,7 +22,8 @@ def refused(place: Path, policy: str = "none") -> str:
     ("files", "policy", "reason"),
     [
         ({}, "none", "holds no input; expected .jsonl"),
-        ({".hidden.jsonl": b"1", "_SUCCESS": b""}, "none", "holds no input"),
+        ({".hidden.jsonl": b"1", "_SUCCESS": b"", "_temporary/a.jsonl": b"1"}, "none", "holds no input"),
+        ({"a.JSONL": b"1", "b.CSV.GZ": b"1"}, "none", "b.CSV.GZ are of different kinds"),
         ({"a.jsonl": b""}, "none", "a.jsonl is empty"),
         ({"a.jsonl": b" \n\n"}, "none", "a.jsonl is empty"),
         ({"a.csv.gz": gzip.compress(b"")}, "none", "a.csv.gz is empty"),
