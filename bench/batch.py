@@ -10,6 +10,7 @@ import argparse
 import gc
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -156,7 +157,11 @@ def run(one: Contestant, source: Path, place: Path) -> Result:
 
 
 def _told(one: Contestant, text: str) -> float:
-    return float(text.split()[-1]) if "bench.contestants" in one.command else 0.0
+    """The seconds of scoring that the program printed: a peer's last word, or a line of our engine's report."""
+    if "bench.contestants" in one.command:
+        return float(text.split()[-1])
+    report = re.search(r"^scored in ([\d.]+) s", text, re.MULTILINE)
+    return float(report[1]) if report else 0.0
 
 
 def _answers(folder: Path) -> int:
