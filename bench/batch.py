@@ -157,7 +157,7 @@ def run(one: Contestant, source: Path, place: Path) -> Result:
 
 
 def _told(one: Contestant, text: str) -> float:
-    """The seconds of scoring that the program printed: a peer's last word, or a line of our engine's report."""
+    """The seconds of scoring that the program printed: a peer's last word, or a line of our report."""
     if "bench.contestants" in one.command:
         return float(text.split()[-1])
     report = re.search(r"^scored in ([\d.]+) s", text, re.MULTILINE)
