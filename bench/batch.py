@@ -13,7 +13,6 @@ import os
 import re
 import subprocess
 import sys
-import tarfile
 import tempfile
 import threading
 import time
@@ -23,6 +22,7 @@ from pathlib import Path
 
 from bench import flights
 from bench.verbs import local_cloud
+from infra.local import archives
 
 ROOT = Path(__file__).parents[1]
 MIB = 1024 * 1024
@@ -239,8 +239,9 @@ def _unpacked(project: Path, folder: Path) -> Path:
     if not (project / "build/model").is_dir():
         raise SystemExit(f"{project / 'build/model'} is not there: `make train` makes it")
     archive = package.build(project / "build/model", project / "inference", folder.with_suffix(".tar.gz"))
-    with tarfile.open(archive.path) as tar:  # our own, made a moment ago
-        tar.extractall(folder, filter="data")
+    folder.mkdir()
+    with archive.path.open("rb") as stream:
+        archives.unpack(stream, folder, archives.Limits())
     return folder
 
 
