@@ -46,7 +46,7 @@ def text(report: Report) -> str:
     scored = [one for one in report.files if one.again and not one.reason]
     lines = [f"failed: {one.reason}" for one in report.failed]
     lines += [
-        f"{report.output / one.name}.errors.jsonl: {one.rows_failed:,} rows failed"
+        f"{report.output / one.name}.errors.jsonl: rows failed {one.rows_failed:,}"
         for one in report.files
         if one.rows_failed and not one.reason
     ]

@@ -132,7 +132,7 @@ def _forget(todo: list[_File], known: Ledger, folder: Path) -> None:
 
 def _score(todo: list[_File], records: _Records, engine: str, plan: engines.Plan) -> float:
     """Score the files; the seconds it took, without the time to load the model."""
-    log.event(f"{len(todo)} files to score")
+    log.event(f"files to score: {len(todo):,}")
     running = engines.start(engine, plan)
     progress = Progress(len(todo), sum(one.source.size for one in todo))
     try:
