@@ -105,7 +105,7 @@ def test_a_record_that_fails_is_answered_with_its_error_where_errors_are_kept(ba
         out[place]["slipway_error"] for place in (12_000, 12_002, 12_003, 12_005)
     ]
     assert "the model broke" in errors[1]["reason"]
-    assert f"{batch.output}/a.jsonl.errors.jsonl: 4 rows failed" in done.stdout
+    assert f"{batch.output}/a.jsonl.errors.jsonl: rows failed 4" in done.stdout
 
 
 def test_parquet_errors_are_named_by_their_row(batch):
