@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -107,7 +108,8 @@ def test_a_pip_from_elsewhere_does_nothing(place: Path, tmp_path: Path) -> None:
     base = Path(sys.base_prefix, "bin", "python3")
     done = run(place, str(base), "-m", "pip", "install", "--no-index", package)
     assert done.returncode != 0
-    assert "virtualenv" in done.stderr
+    # Debian's own Python has no pip at all.
+    assert re.search("virtualenv|No module named pip", done.stderr)
 
 
 def test_pip_finds_its_index_as_the_host_does_and_is_not_led_astray(tmp_path: Path) -> None:
