@@ -87,6 +87,7 @@ def mlflow(model: Path, source: Path, out: Path) -> float:
 
 
 def loaded(model: Path) -> Any:
+    sys.dont_write_bytecode = True  # the manifest lists what may lie there
     sys.path.insert(0, str(model / "code"))
     handler = importlib.import_module("handler").Handler()
     handler.load(str(model))

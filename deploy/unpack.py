@@ -85,12 +85,13 @@ def _write_members(inflated: gzip.GzipFile, into: Path, limits: Limits) -> None:
 class _Header(tarfile.TarInfo):
     """A header as tarfile reads it, but that damage is an error: tarfile takes it for the archive's end."""
 
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        header = super().frombuf(buf, encoding, errors)
-        if header.type in _EXTENSIONS and not 0 <= header.size <= MAX_EXTENSION_BYTES:
-            raise _Refused(f"has a header of {header.size:,} bytes")
-        return header
+    def _proc_member(self, tarfile: tarfile.TarFile) -> Self:
+        # Every release of Python 3 comes by here before it reads a long name or a pax header whole; frombuf,
+        # which is public, some releases pass by.
+        if self.type in _EXTENSIONS and not 0 <= self.size <= MAX_EXTENSION_BYTES:
+            raise _Refused(f"has a header of {self.size:,} bytes")
+        found: Self = super()._proc_member(tarfile)  # type: ignore[misc]  # the stubs leave it out
+        return found
 
     @classmethod
     def fromtarfile(cls, tarfile: tarfile.TarFile) -> Self:
