@@ -18,7 +18,7 @@ yours := $(quoted)/training/requirements.txt $(quoted)/inference/requirements.tx
 ready := .venv/ready-$(firstword $(shell cat $(yours) 2>/dev/null | cksum))
 
 flag = $(if $(filter 1,$($(1))),$(2))
-given = $(if $($(1)),$(2) "$$$(1)")
+given = $(if $($(1)),$(2)="$$$(1)")
 options = --project "$$PROJECT" --cloud "$$CLOUD" $(call flag,YES,--yes) $(call flag,LIVE,--live)
 # Local is an address: the same verb, pointed at the local cloud by its environment.
 address = $(if $(filter 1,$(LIVE)),,exports=$$($(PY) -m infra.local env --project "$$PROJECT") && eval "$$exports" &&)

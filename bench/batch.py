@@ -10,9 +10,9 @@ import argparse
 import gc
 import importlib.util
 import os
+import re
 import subprocess
 import sys
-import tarfile
 import tempfile
 import threading
 import time
@@ -22,6 +22,7 @@ from pathlib import Path
 
 from bench import flights
 from bench.verbs import local_cloud
+from infra.local import archives
 
 ROOT = Path(__file__).parents[1]
 MIB = 1024 * 1024
@@ -156,7 +157,11 @@ def run(one: Contestant, source: Path, place: Path) -> Result:
 
 
 def _told(one: Contestant, text: str) -> float:
-    return float(text.split()[-1]) if "bench.contestants" in one.command else 0.0
+    """The seconds of scoring that the program printed: a peer's last word, or a line of our report."""
+    if "bench.contestants" in one.command:
+        return float(text.split()[-1])
+    report = re.search(r"^scored in ([\d.]+) s", text, re.MULTILINE)
+    return float(report[1]) if report else 0.0
 
 
 def _answers(folder: Path) -> int:
@@ -234,8 +239,9 @@ def _unpacked(project: Path, folder: Path) -> Path:
     if not (project / "build/model").is_dir():
         raise SystemExit(f"{project / 'build/model'} is not there: `make train` makes it")
     archive = package.build(project / "build/model", project / "inference", folder.with_suffix(".tar.gz"))
-    with tarfile.open(archive.path) as tar:  # our own, made a moment ago
-        tar.extractall(folder, filter="data")
+    folder.mkdir()
+    with archive.path.open("rb") as stream:
+        archives.unpack(stream, folder, archives.Limits())
     return folder
 
 

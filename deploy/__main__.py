@@ -110,15 +110,16 @@ def _batch_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--output", required=True, metavar="PLACE", help="where results go: a folder, or s3://…"
     )
-    command.add_argument(
-        "--header", choices=["none", "strip"], help="of CSV files; this and the next three are"
+    command.add_argument("--engine", choices=["local", "ray"], help="score on this machine, without a cloud")
+    settings = command.add_argument_group("settings", "in the place of those in [batch] of deploy.toml")
+    settings.add_argument(
+        "--header", choices=["none", "strip"], help="whether a CSV file's first line is one"
     )
-    command.add_argument("--on-error", choices=["fail", "keep"], help="[batch] of deploy.toml unless given")
-    command.add_argument("--join", choices=["none", "input"], help="whether a prediction comes with its row")
-    command.add_argument(
+    settings.add_argument("--on-error", choices=["fail", "keep"], help="whether a bad row costs its file")
+    settings.add_argument("--join", choices=["none", "input"], help="whether a prediction comes with its row")
+    settings.add_argument(
         "--accept", choices=["application/jsonlines", "text/csv"], help="the form of the results"
     )
-    command.add_argument("--engine", choices=["local", "ray"], help="score on this machine, without a cloud")
 
 
 def _logs_options(command: argparse.ArgumentParser) -> None:

@@ -103,6 +103,12 @@ class Serving(Section):
     )
 
 
+# The operators that SageMaker has of JSONPath: .name, *, ['a','b'], [0,5], [start:end].
+_QUOTED = r"""('[^']*'|"[^"]*")"""
+_PLACE = r"(-?[0-9]+|(-?[0-9]+)?:(-?[0-9]+)?)"
+_MEMBERS = rf"\[ *(\*|{_QUOTED}( *, *{_QUOTED})*|{_PLACE}( *, *{_PLACE})*) *\]"
+_FILTER = rf"""^(\$(\.\*|\.[^.\[\]*'"\s,]+|\.?{_MEMBERS})*)?$"""
+_A_FILTER = "a JSONPath of at most 63 characters, of .name, *, ['a','b'], [0,5] and [start:end] after a $"
 _INSTANCE = "a SageMaker type; without it, that of [aws]"
 
 
@@ -125,13 +131,10 @@ class Batch(Section):
     )
     # Source: the SageMaker API's DataProcessing: at most 63 characters.
     input_filter: str = Field(
-        default="", max_length=63, description="a JSONPath of at most 63 characters", examples=["$[1:]"]
+        default="", max_length=63, pattern=_FILTER, description=_A_FILTER, examples=["$[1:]"]
     )
     output_filter: str = Field(
-        default="",
-        max_length=63,
-        description="a JSONPath of at most 63 characters",
-        examples=["$.SageMakerOutput"],
+        default="", max_length=63, pattern=_FILTER, description=_A_FILTER, examples=["$.SageMakerOutput"]
     )
     accept: str = Field(
         default="",

@@ -85,15 +85,11 @@ def counting(what: str, total: int) -> Iterator[Callable[[int, str], None]]:
 
 @contextmanager
 def _bar(what: str, total: int) -> Iterator[Callable[[int, str], None]]:
-    columns = (
-        SpinnerColumn(),
-        BarColumn(20),
-        TextColumn("{task.description}", markup=False),
-        TimeElapsedColumn(),
-    )
+    # The state alone: with rate and time left it fills the 80 columns that a terminal may have.
+    columns = (SpinnerColumn(), BarColumn(10), TextColumn("{task.description}", markup=False))
     with Progress(*columns, console=_out, transient=True) as progress:
         task = progress.add_task(what, total=total)
-        yield lambda done, state: progress.update(task, completed=done, description=f"{what}  {state}")
+        yield lambda done, state: progress.update(task, completed=done, description=state)
 
 
 @contextmanager

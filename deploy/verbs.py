@@ -26,13 +26,13 @@ from deploy.training import jobs, models
 
 if TYPE_CHECKING:
     from deploy import aws, gcp
-    from deploy.aws import staging, trainings, transforms
+    from deploy.aws import storage, trainings, transforms
 
     # The type checker sees to it that the modules are what they are used as.
     _: Target = aws
     _gcp: Target = gcp
     _trainings: Trainings = trainings
-    _storage: Storage = staging
+    _storage: Storage = storage
     _transforms: Transforms = transforms
 
 KIT = Path(__file__).resolve().parents[1]
@@ -121,7 +121,7 @@ def _cloud(name: str) -> tuple[Target, Trainings]:
 
 
 def _batch_cloud(name: str, config: Config) -> Cloud:
-    modules = [importlib.import_module(f"{TARGETS[name]}.{part}") for part in ("staging", "transforms")]
+    modules = [importlib.import_module(f"{TARGETS[name]}.{part}") for part in ("storage", "transforms")]
     return Cloud(config, cast(Storage, modules[0]), cast(Transforms, modules[1]))
 
 

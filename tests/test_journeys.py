@@ -122,9 +122,9 @@ def test_a_folder_of_files_is_scored_by_a_job_or_here(shell: Shell, tmp_path: Pa
     places = {"INPUT": str(given), "OUTPUT": str(tmp_path / "by a job")}
     failed = shell.run("make batch-transform", **places)
     assert failed.returncode != 0
-    assert "a.jsonl: no result: " in failed.stdout
+    assert "  a.jsonl: " in failed.stdout
     told = shell("make batch-transform ON_ERROR=keep", **places)
-    assert "2 of 2 files, 3 rows in, 3 rows out, 1 rows failed" in told
+    assert "2 of 2 files, 3 rows in, 3 rows out, 1 row failed" in told
     shell("make batch-transform ON_ERROR=keep ENGINE=local", **{**places, "OUTPUT": str(tmp_path / "here")})
     names = ["a.jsonl.out", "a.jsonl.errors.jsonl", "b.jsonl.out"]
     by_a_job, here = (
@@ -132,6 +132,8 @@ def test_a_folder_of_files_is_scored_by_a_job_or_here(shell: Shell, tmp_path: Pa
     )
     assert by_a_job == here
     assert by_a_job[2] == "7.5\n"
+    refused = shell.run("make batch-transform", **{**places, "INPUT": "-x y.jsonl"})
+    assert "-x y.jsonl: not there, expected a file or a folder to score" in refused.stderr
 
 
 def test_a_verb_heals_a_local_cloud_that_was_killed(shell: Shell) -> None:

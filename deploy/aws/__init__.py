@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from deploy.aws import clients, cloudwatch, inventory, staging, trainings, transforms, waiting
+from deploy.aws import clients, cloudwatch, inventory, storage, trainings, transforms, waiting
 from deploy.aws.clients import told, unless
 from deploy.aws.inventory import OWNER_TAG
 from deploy.config import DIGEST_ENTRY, Config, container_environment
@@ -86,7 +86,7 @@ print(answer["Body"].read().decode())"""
 
 def check(config: Config) -> None:
     """Fail now if credentials, bucket or region are wrong: nothing has been written yet."""
-    staging.reachable(config, config.aws.bucket, f"deploy.toml: [aws]: bucket {config.aws.bucket!r}")
+    storage.reachable(config, config.aws.bucket, f"deploy.toml: [aws]: bucket {config.aws.bucket!r}")
 
 
 @told()

@@ -16,7 +16,7 @@ from typing import Any
 
 from boto3.s3.transfer import ProgressCallbackInvoker, TransferConfig, create_transfer_manager
 
-from deploy.aws import clients, cloudwatch, images, inventory, staging
+from deploy.aws import clients, cloudwatch, images, inventory, storage
 from deploy.aws.clients import told, unless
 from deploy.aws.inventory import OWNER_TAG
 from deploy.batch.places import Remote
@@ -140,7 +140,7 @@ def check(config: Config, wanted: Wanted) -> None:
 def _check_prefix(config: Config, bundle: Bundle) -> None:
     place = f"deploy.toml: [training.channels]: {bundle.channel}: {bundle.uri}"
     bucket, _, prefix = bundle.uri.removeprefix("s3://").partition("/")
-    staging.reachable(config, bucket, f"{place}: bucket {bucket!r}")
+    storage.reachable(config, bucket, f"{place}: bucket {bucket!r}")
     listed = clients.s3(config.aws.region).list_objects_v2(
         Bucket=bucket, Prefix=prefix, MaxKeys=1, ExpectedBucketOwner=config.aws.account
     )
@@ -207,13 +207,13 @@ def stage(config: Config, wanted: Wanted, say: Say) -> None:
 
 def _missing(config: Config, bundle: Bundle) -> list[tuple[str, File]]:
     prefix = _prefix(config, bundle)
-    there = {found.key: found.size for found in staging.listed(config, _at(config, prefix))}
+    there = {found.key: found.size for found in storage.listed(config, _at(config, prefix))}
     wanted = [(f"{prefix}{file.name}", file) for file in bundle.files]
     return [(key, file) for key, file in wanted if there.get(key) != file.size]
 
 
 def _at(config: Config, key: str) -> Remote:
-    return Remote(staging.SCHEME, config.aws.bucket, key)
+    return Remote(storage.SCHEME, config.aws.bucket, key)
 
 
 def _check_unchanged(config: Config, key: str, file: File) -> None:
@@ -279,7 +279,7 @@ def newest(config: Config) -> TrainingJob | None:
     """The newest job of this deployment that completed and whose model is still there."""
     for _, name in zip(range(LOOKED_AT), _listed(config, "Completed"), strict=False):
         model = _at(config, f"{_root(config)}{name}/output/model.tar.gz")
-        if staging.found(config, model) and _tags(config, name):
+        if storage.found(config, model) and _tags(config, name):
             return look(config, name)
     return None
 
@@ -288,7 +288,7 @@ def newest(config: Config) -> TrainingJob | None:
 def fetch(config: Config, job: TrainingJob, to: Path, say: Say) -> None:
     """Bring the archive of the job's model here, as this file."""
     bucket, _, key = job.model.removeprefix("s3://").partition("/")
-    model = staging.found(config, _at(config, key)) if bucket == config.aws.bucket else None
+    model = storage.found(config, _at(config, key)) if bucket == config.aws.bucket else None
     if not model:
         raise CloudError(f"training job {job.name} has no model at {job.model or 'any place'}: train again")
     size, got = max(1, model.size), 0
@@ -304,7 +304,7 @@ def fetch(config: Config, job: TrainingJob, to: Path, say: Say) -> None:
 
 def traces(config: Config) -> list[Resource]:
     """What `destroy` takes away: the files under our prefix, and jobs in progress, which would add some."""
-    there = staging.listed(config, _at(config, _root(config)))
+    there = storage.listed(config, _at(config, _root(config)))
     files = [Resource("training_files", _root(config), f"{len(there)} objects")] if there else []
     names = [name for status in sorted(MOVING) for name in _listed(config, status)]
     return files + [_in_progress(config, name) for name in names]
@@ -323,5 +323,5 @@ def end(config: Config, name: str) -> None:
 
 def remove_files(config: Config) -> None:
     """Delete all that lies under our prefix."""
-    there = staging.listed(config, _at(config, _root(config)))
-    staging.remove(config, [_at(config, found.key) for found in there])
+    there = storage.listed(config, _at(config, _root(config)))
+    storage.remove(config, [_at(config, found.key) for found in there])

@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from deploy.aws import clients, cloudwatch, inventory, staging
+from deploy.aws import clients, cloudwatch, inventory, storage
 from deploy.aws.clients import told
 from deploy.aws.inventory import OWNER_TAG
 from deploy.batch.cloud import Job
@@ -29,7 +29,7 @@ CONCURRENT = 16
 def run_place(config: Config, run: str) -> Remote:
     """Where a run's own objects lie: its staged input, its manifests, results on their way."""
     return Remote(
-        staging.SCHEME, config.aws.bucket, f"{config.name}/batch/{run}/" if run else f"{config.name}/batch/"
+        storage.SCHEME, config.aws.bucket, f"{config.name}/batch/{run}/" if run else f"{config.name}/batch/"
     )
 
 
@@ -130,7 +130,7 @@ def _ours(config: Config, name: str) -> Job:
 def start(config: Config, order: Order) -> Job:
     """Start the job of this number on these files, or join the one that somebody else has started."""
     body = json.dumps([{"prefix": str(order.source)}, *order.names]).encode()
-    staging.put(config, _manifest(config, order), body)
+    storage.put(config, _manifest(config, order), body)
     try:
         clients.sagemaker(config.aws.region).create_transform_job(**request(config, order))
     except ClientError as error:
@@ -182,7 +182,7 @@ def _own_objects(config: Config) -> list[Remote]:
     """Under `<name>/batch/` what lies in a run's folder: an OUTPUT there would be somebody's own."""
     place = run_place(config, "")
     runs = re.compile(re.escape(f"{config.name}/batch/") + "[0-9a-f]{12}/")
-    keys = [one.key for one in staging.listed(config, place) if runs.match(one.key)]
+    keys = [one.key for one in storage.listed(config, place) if runs.match(one.key)]
     return [Remote(place.scheme, place.bucket, key) for key in keys]
 
 
@@ -195,7 +195,7 @@ def end(config: Config, name: str) -> None:
 
 def remove_files(config: Config) -> None:
     """Delete what the runs have of their own."""
-    staging.remove(config, _own_objects(config))
+    storage.remove(config, _own_objects(config))
 
 
 def _job(described: Any) -> Job:

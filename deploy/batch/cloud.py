@@ -5,7 +5,7 @@ Two modules of functions for each cloud, beside its target. All raise CloudError
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -63,8 +63,10 @@ class Storage(Protocol):
     def opened(self, config: Config, place: Remote, start: int = 0) -> AbstractContextManager[Readable]:
         """The object's bytes from `start` on."""
 
-    def upload(self, config: Config, path: Path, place: Remote) -> None:
-        """Make the file an object; it is there whole or not at all."""
+    def upload(
+        self, config: Config, files: Sequence[tuple[Path, Remote]], sent: Callable[[int], None]
+    ) -> None:
+        """Make each file an object, which is there whole or not at all; `sent` takes bytes as they go."""
 
     def put(self, config: Config, place: Remote, body: bytes) -> None:
         """Make a small object of these bytes."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from deploy.batch import inputs, outputs, results
 from deploy.batch.cloud import Cloud, Stored
@@ -96,14 +96,9 @@ def finished(work: Work, since: float) -> dict[str, Stored]:
         one for one in work.cloud.storage.listed(work.cloud.config, place) if _seconds(one) >= int(since)
     ]
     by_key = {one.key[len(place.key) :]: one for one in stored}
-    return {name: by_key[key] for name, key in results.matched(work.names, by_key).items()}
+    found = results.matched(work.names, by_key, private=isinstance(work.output, Path))
+    return {name: by_key[key] for name, key in found.items()}
 
 
 def _seconds(one: Stored) -> float:
     return one.modified.timestamp()
-
-
-def staged(work: Work) -> Iterator[tuple[Path, Remote, int]]:
-    """For each local input file its path, the object that it is to be, and its size."""
-    for file in work.inputs.files:
-        yield cast(Path, work.inputs.source) / file.name, work.order.source / file.name, file.size

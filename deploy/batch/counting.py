@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from deploy.batch.places import BatchError
+from deploy.batch.threads import go_on
 
 BLOCK = 1024 * 1024
 BOM = b"\xef\xbb\xbf"
@@ -75,6 +76,7 @@ def whole_lines(stream: Readable, limit: int = 0) -> Iterator[bytes]:
     parts: list[bytes] = []
     held = 0
     while data := stream.read(size):
+        go_on()
         # A line within one block is not over the limit: only one that began in an earlier block can be.
         if limit and held + (data.find(b"\n") + 1 or len(data)) > limit:
             raise TooLong

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from deploy import terminal, tracebacks
 from deploy.batch.cloud import Cloud, Job
 from deploy.batch.places import Remote
+from deploy.batch.report import files
 from deploy.rollout import Stopped
 from deploy.target import CloudError
 
@@ -61,7 +62,7 @@ def _seen_through(cloud: Cloud, job: Job, watch: Watch, show: Callable[[int, str
 def said(job: Job, rows: Mapping[str, int], done: Collection[str], now: datetime) -> str:
     """What is known of a job under way: no cloud tells how far it is within a file."""
     finished, total = sum(rows[name] for name in done), sum(rows.values())
-    text = f"{job.state}, {len(done)} of {len(rows)} files, {finished:,} of {total:,} records"
+    text = f"{job.state}, {len(done):,} of {files(len(rows))}, {finished:,} of {total:,} records"
     seconds = (now - job.started).total_seconds() if job.started else 0.0
     if not finished or seconds <= 0:
         return text

@@ -47,6 +47,7 @@ class _Found:
     name: str
     size: int
     digest: str = ""  # as its store tells it; a local file's is read
+    changed_ns: int = 0
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def look(cloud: Cloud, place: Place, settings: Batch) -> Inputs:
     source, found = _local(place) if isinstance(place, Path) else _remote(cloud, place)
     if not found:
         raise BatchError(f"{place}: no input there, expected files named {kinds.EXPECTED}")
-    kind = kinds.one_kind(one.name for one in found)
+    kind = kinds.one_kind(_place(source, one.name) for one in found)
     check_settings(settings, kind)
     looks = in_threads(partial(_looked, _Look(cloud, source, kind, settings)), found)
     header = headers.one_header([(file.name, text) for file, text in looks])
@@ -87,6 +88,7 @@ def _below(place: Path) -> Iterator[_Found]:
         raise BatchError(f"{error.filename}: {error.strerror}: make it readable")
 
     for root, folders, names in os.walk(place, onerror=refuse):
+        folders[:] = filter(kinds.is_input, folders)
         linked = [Path(root, name) for name in folders if Path(root, name).is_symlink()]
         if linked:
             raise BatchError(f"{linked[0]}: a link to a folder, expected the folder itself: name it as INPUT")
@@ -97,7 +99,8 @@ def _one(source: Path, path: Path) -> _Found:
     name = path.relative_to(source).as_posix()
     if not path.is_file():
         raise BatchError(f"{path}: no regular file, expected one")
-    return _Found(_usable(name, path), path.stat().st_size)
+    seen = path.stat()
+    return _Found(_usable(name, path), seen.st_size, changed_ns=seen.st_mtime_ns)
 
 
 def _remote(cloud: Cloud, place: Remote) -> tuple[Remote, list[_Found]]:
@@ -152,7 +155,7 @@ def _counted(how: _Look, found: _Found, place: str) -> tuple[File, str]:
     rows = tally.records - strip
     if rows < 1:
         raise BatchError(f"{place}: empty, expected at least one record")
-    return File(found.name, found.size, digest, rows, tally.blank), header
+    return File(found.name, found.size, digest, rows, tally.blank, found.changed_ns), header
 
 
 def _header(place: str, tally: Tally, strip: bool) -> str:
@@ -208,7 +211,7 @@ def _table(how: _Look, found: _Found, place: str) -> File:
             return File(found.name, found.size, found.digest, _rows(file, place))
     with (how.source / found.name).open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return File(found.name, found.size, digest, _rows(file, place))
+        return File(found.name, found.size, digest, _rows(file, place), changed_ns=found.changed_ns)
 
 
 @contextmanager
@@ -244,6 +247,12 @@ def _rows(file: IO[bytes], place: str) -> int:
     if not rows:
         raise BatchError(f"{place}: empty, expected at least one record")
     return rows
+
+
+def changed(source: Path, file: File) -> bool:
+    """Whether a local file is not what it was when it was looked at."""
+    now = (source / file.name).stat()
+    return (now.st_size, now.st_mtime_ns) != (file.size, file.changed_ns)
 
 
 def largest(files: Sequence[File]) -> int:

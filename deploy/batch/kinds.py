@@ -34,8 +34,8 @@ class Kind:
 
 
 def is_input(name: str) -> bool:
-    """Whether a file counts at all: `_SUCCESS` and `.crc` files of other tools do not."""
-    return not PurePosixPath(name).name.startswith((".", "_"))
+    """Whether a file of INPUT counts at all: `_SUCCESS`, `.crc` and `_temporary/` of other tools do not."""
+    return not any(part.startswith((".", "_")) for part in PurePosixPath(name).parts)
 
 
 def kind_of(name: str) -> Kind:
@@ -44,7 +44,10 @@ def kind_of(name: str) -> Kind:
     gzipped = path.suffix == ".gz"
     content_type = CONTENT_TYPES.get(path.with_suffix("").suffix if gzipped else path.suffix, "")
     if not content_type or (gzipped and content_type == PARQUET):
-        raise BatchError(f"{name}: what it holds is told by its name, expected {EXPECTED}")
+        raise BatchError(
+            f"{name}: what it holds is told by its name, expected {EXPECTED}: "
+            "rename it, or take it out of INPUT"
+        )
     return Kind(content_type, gzipped)
 
 

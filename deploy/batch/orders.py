@@ -26,7 +26,8 @@ MAX_NAME, NUMBER = 63, 4
 class File:
     """An input file. `digest` is its SHA-256, or what its store knows its content by; `size` is in bytes.
 
-    `rows` are its records, the header not counted; `blank` its lines that are none.
+    `rows` are its records, the header not counted; `blank` its lines that are none; `changed_ns` is when a
+    local one was last changed.
     """
 
     name: str
@@ -34,6 +35,7 @@ class File:
     digest: str
     rows: int
     blank: int = 0
+    changed_ns: int = 0
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,10 @@ PART = ".slipway-part"
 
 
 @contextmanager
-def held(output: Place) -> Iterator[None]:
+def held(output: Place, names: Iterable[str]) -> Iterator[None]:
     """Keep a local OUTPUT for this process alone, and clear it of what one that was killed left half-written.
+
+    `names` are the files whose results go there: other folders of OUTPUT are not looked into.
 
     Raises BatchError if it cannot be written, or another process has it. A bucket's prefix needs neither.
     """
@@ -27,8 +29,9 @@ def held(output: Place) -> Iterator[None]:
         return
     folder = _opened(output)
     try:
-        for left in output.rglob(f".*{PART}"):
-            left.unlink(missing_ok=True)
+        for place in {output, *((output / name).parent for name in names)}:
+            for left in place.glob(f".*{PART}"):
+                left.unlink(missing_ok=True)
         yield
     finally:
         os.close(folder)  # which lets go of the lock, as the end of a killed process does
@@ -55,7 +58,7 @@ def check_writable(output: Path) -> None:
         made = [place for place in (output, *output.parents) if not place.exists()]
         output.mkdir(parents=True, exist_ok=True)
         probe.write_bytes(b"")
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # one that holds OUTPUT may have cleared it
         for place in made:
             place.rmdir()
     except OSError as error:
@@ -102,12 +105,12 @@ def write(cloud: Cloud, output: Place, name: str, body: bytes) -> None:
         (output / name).unlink(missing_ok=True)
 
 
-def digests(output: Path, names: Iterable[str]) -> dict[str, str]:
-    """The SHA-256 of the `.out` of those files that have one."""
-    there = {name: output / f"{name}.out" for name in names if (output / f"{name}.out").exists()}
-    return {name: _digest(path) for name, path in there.items()}
+def there(output: Path, names: Iterable[str]) -> list[str]:
+    """Those of the files that have an `.out`."""
+    return [name for name in names if (output / f"{name}.out").exists()]
 
 
-def _digest(path: Path) -> str:
+def digest(path: Path) -> str:
+    """The SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -70,19 +70,27 @@ def from_json(body: bytes, place: str) -> Report | None:
         ) from None
 
 
+def files(number: int) -> str:
+    return f"{number:,} file{'' if number == 1 else 's'}"
+
+
+def rows(number: int) -> str:
+    return f"{number:,} row{'' if number == 1 else 's'}"
+
+
 def lines(report: Report, output: str, wrong: Mapping[str, str]) -> Iterable[str]:
     """The report for a person; `wrong` says of files without a result why."""
     counts = {key: sum(getattr(result, key) for result in report.results) for key in _COUNTS}
     yield (
-        f"{len(report.results)} of {len(report.files)} files, {counts['rows_in']:,} rows in, "
-        f"{counts['rows_out']:,} rows out, {counts['rows_failed']:,} rows failed"
+        f"{len(report.results):,} of {files(len(report.files))}, {rows(counts['rows_in'])} in, "
+        f"{rows(counts['rows_out'])} out, {rows(counts['rows_failed'])} failed"
     )
     told = [name for name, result in report.files.items() if result and result.rows_failed]
     for name in told[:SHOWN_FILES]:
         result = report.files[name]
-        yield f"  {name}: {result.rows_failed if result else 0:,} rows failed, see {name}.errors.jsonl"
+        yield f"  {name}: {rows(result.rows_failed if result else 0)} failed, see {name}.errors.jsonl"
     for name, why in list(wrong.items())[:SHOWN_FILES]:
         yield f"  {name}: {why}"
     if len(wrong) > SHOWN_FILES:
-        yield f"  and {len(wrong) - SHOWN_FILES:,} files more"
+        yield f"  and {files(len(wrong) - SHOWN_FILES)} more"
     yield f"results in {output}, each as <file>.out{f'; job {report.job}' if report.job else ''}"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any
 
 from deploy.batch.counting import Readable, Tally, add, whole_lines
 from deploy.batch.kinds import CSV
 
+# A field may be as long as a record; the module's own limit is 128 KB.
+csv.field_size_limit(2**31 - 1)
 ERROR_KEY = "slipway_error"
 _MARK = ERROR_KEY.encode()
 
@@ -41,33 +43,42 @@ class Form:
     headed: bool = False  # the first record names the columns
 
 
-def matched(names: Sequence[str], keys: Iterable[str]) -> dict[str, str]:
+def matched(names: Sequence[str], keys: Iterable[str], private: bool) -> dict[str, str]:
     """For each input file that has one its result, of keys relative to the output's place.
 
-    The platform's own pages contradict one another about the folders in a key, so besides `<name>.out` it
-    may be one that ends so, or whose end it is, or one of the same file name, where only one can be meant.
+    The platform's own pages contradict one another about the folders in a key. In a place that is `private`
+    to the run, where nobody else's results lie, it may therefore, besides `<name>.out`, be one that ends so,
+    or whose end it is, or one of the same file name, where only one can be meant.
     Source: docs.aws.amazon.com/sagemaker/latest/APIReference/API_TransformOutput.html, S3OutputPath
     """
     results = {key for key in keys if key.endswith(".out")}
     found = {name: f"{name}.out" for name in names if f"{name}.out" in results}
-    for near in (_ends_with, _same_file):
+    for near in (_ends_with, _any) if private else ():
         found |= _only_ones(near, set(names) - set(found), results - set(found.values()))
     return found
 
 
-def _only_ones(near: Any, names: set[str], keys: set[str]) -> dict[str, str]:
-    pairs = [(name, key) for name in names for key in keys if near(f"/{name}.out", f"/{key}")]
-    once = [name for name, _ in pairs]
-    key_once = [key for _, key in pairs]
-    return {name: key for name, key in pairs if once.count(name) == key_once.count(key) == 1}
+def _only_ones(near: Callable[[str, str], bool], names: set[str], keys: set[str]) -> dict[str, str]:
+    """Names and keys of one file name that are near one another, and no others."""
+    by_file: dict[str, list[str]] = {}
+    for key in keys:
+        by_file.setdefault(PurePosixPath(key).name, []).append(key)
+    pairs = [
+        (name, key)
+        for name in names
+        for key in by_file.get(f"{PurePosixPath(name).name}.out", [])
+        if near(f"/{name}.out", f"/{key}")
+    ]
+    of_name, of_key = Counter(name for name, _ in pairs), Counter(key for _, key in pairs)
+    return {name: key for name, key in pairs if of_name[name] == of_key[key] == 1}
 
 
 def _ends_with(one: str, other: str) -> bool:
     return one.endswith(other) or other.endswith(one)
 
 
-def _same_file(one: str, other: str) -> bool:
-    return PurePosixPath(one).name == PurePosixPath(other).name
+def _any(one: str, other: str) -> bool:
+    return True
 
 
 def read(blocks: Iterable[bytes], form: Form) -> Answers:

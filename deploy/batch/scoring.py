@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deploy import terminal
-from deploy.batch import collecting, following, orders, outputs, report
+from deploy.batch import collecting, following, orders, outputs, report, staging
 from deploy.batch.cloud import Cloud, Job, Stored
 from deploy.batch.collecting import Work
 from deploy.batch.following import Printed, Watch
@@ -17,7 +17,7 @@ from deploy.batch.places import BatchError, Place, Remote, parse, prefix, refuse
 from deploy.batch.report import DONE, FAILED, RUNNING, Report, Result
 from deploy.batch.threads import in_threads
 
-COLLECTED_AT_ONCE = 64  # between two writings of the report
+MIN_COLLECTED = 64  # between two writings of the report, which is as long as the run has files
 
 
 @dataclass(frozen=True)
@@ -69,24 +69,29 @@ def score(work: Work, begin: Callable[[], None]) -> Outcome:
     Files that have their results are not scored again. Raises BatchError where OUTPUT holds results that no
     run of ours has made, or another run is writing there.
     """
-    with outputs.held(work.output):
+    with outputs.held(work.output, work.names):
         known = _known(work)
         before = _report(work, known)
         jobs = work.cloud.transforms.jobs(work.cloud.config, work.order.run)
         _refuse_unknown(work, _there(work, jobs, known), known)
         if jobs and jobs[-1].moving:
             stopping = jobs[-1].state == "Stopping"
-            jobs = [*jobs[:-1], _follow(work, before, lambda: jobs[-1])]
+            jobs = [*jobs[:-1], _follow(work, _waiting(work, before), jobs, lambda: jobs[-1])]
             if jobs[-1].state != "Completed" and not stopping:
                 return _collected(work, jobs, before)
         there = _there(work, jobs, known)
-        left = [file for file in work.inputs.files if not before.files[file.name] and file.name not in there]
+        left = [file for file in _waiting(work, before) if file.name not in there]
         if left:
             begin()
             jobs = [*jobs, _scored(work, jobs, before, left)]
         elif not there:
-            terminal.line(f"all {len(work.names)} files are scored: no job is started")
+            terminal.line(f"all is scored ({report.files(len(work.names))}): no job is started")
         return _collected(work, jobs, before)
+
+
+def _waiting(work: Work, before: Report) -> list[File]:
+    """The files whose results are not known to be in OUTPUT."""
+    return [file for file in work.inputs.files if not before.files[file.name]]
 
 
 def _known(work: Work) -> Report | None:
@@ -105,15 +110,21 @@ def _known(work: Work) -> Report | None:
 
 
 def _there(work: Work, jobs: Sequence[Job], known: Report | None) -> dict[str, Stored]:
-    """This run's results where its jobs leave them, but none that a later run has put in their place."""
+    """This run's results where its jobs leave them, but none that something later has put in their place."""
     replaced = isinstance(work.output, Remote) and known is not None and known.run != work.order.run
-    return {} if replaced or not jobs else collecting.finished(work, jobs[0].created.timestamp())
+    if replaced or not jobs:
+        return {}
+    found = collecting.finished(work, jobs[0].created.timestamp())
+    if isinstance(work.output, Path) or known is None:
+        return found
+    was = {name: result.digest for name, result in known.files.items() if result}
+    return {name: one for name, one in found.items() if was.get(name, one.digest) == one.digest}
 
 
 def _others(work: Work, there: Mapping[str, Stored]) -> dict[str, Stored | None]:
     """What lies in OUTPUT under our results' names and is not this run's."""
     if isinstance(work.output, Path):
-        return dict.fromkeys(outputs.digests(work.output, work.names))
+        return dict.fromkeys(outputs.there(work.output, work.names))
     # By their very names alone: what lies in other folders of OUTPUT may be another run's.
     place = work.order.output
     names = {f"{place.key}{name}.out": name for name in work.names if name not in there}
@@ -150,7 +161,9 @@ def _report(work: Work, known: Report | None) -> Report:
 
 def _unchanged(work: Work, known: Report) -> Iterator[tuple[str, Result]]:
     if isinstance(work.output, Path):
-        digests = outputs.digests(work.output, work.names)
+        there, output = outputs.there(work.output, known.files), work.output
+        read = in_threads(lambda name: outputs.digest(output / f"{name}.out"), there)
+        digests = dict(zip(there, read, strict=True))
     else:
         digests = {name: one.digest for name, one in collecting.finished(work, 0).items()}
     for name, result in known.files.items():
@@ -163,10 +176,10 @@ def _scored(work: Work, jobs: Sequence[Job], before: Report, left: Sequence[File
     cloud, names = work.cloud, [file.name for file in left]
     number = 1 + max([0, *(orders.job_number(cloud.config.name, work.order.run, job.name) for job in jobs)])
     order = replace(work.order, number=number, names=tuple(names))
-    outputs.write(cloud, work.output, report.NAME, report.to_json(before))
-    _stage(work, left)
+    _write_report(work, before)
+    staging.stage(work, left)
     _forget_older(work, names)
-    return _follow(work, before, lambda: cloud.transforms.start(cloud.config, order))
+    return _follow(work, left, (), lambda: cloud.transforms.start(cloud.config, order))
 
 
 def _forget_older(work: Work, names: Sequence[str]) -> None:
@@ -183,77 +196,66 @@ def _object(place: Remote, one: Stored) -> Remote:
     return replace(place, key=one.key)
 
 
-def _stage(work: Work, left: Sequence[File]) -> None:
-    """Bring local files to where the job reads them; what is there already is not sent again."""
-    cloud, source = work.cloud, work.inputs.source
-    if isinstance(source, Remote):
-        return
-    there = {one.key: one.size for one in cloud.storage.listed(cloud.config, work.order.source)}
-    missing = [file for file in left if there.get((work.order.source / file.name).key) != file.size]
-    with terminal.counting(f"stage {len(left)} files", len(left)) as show:
-        sent = len(left) - len(missing)
-
-        def send(file: File) -> None:
-            nonlocal sent
-            cloud.storage.upload(cloud.config, source / file.name, work.order.source / file.name)
-            sent += 1
-            show(sent, f"{sent} of {len(left)} files")
-
-        in_threads(send, missing)
-
-
-def _follow(work: Work, before: Report, start: Callable[[], Job]) -> Job:
-    rows = {file.name: file.rows for file in work.inputs.files if not before.files[file.name]}
+def _follow(work: Work, files: Sequence[File], jobs: Sequence[Job], start: Callable[[], Job]) -> Job:
+    """See a job to its end; of `files`, those are done that it or the `jobs` before it have scored."""
 
     def done(job: Job) -> Mapping[str, Stored]:
-        return collecting.finished(work, job.created.timestamp())
+        return collecting.finished(work, min(one.created for one in (job, *jobs)).timestamp())
 
+    rows = {file.name: file.rows for file in files}
     return following.follow(work.cloud, work.order.run, start, Watch(rows, done))
 
 
 def _collected(work: Work, jobs: Sequence[Job], before: Report) -> Outcome:
     """Every result that there is, in OUTPUT and counted; the report written, and what was staged removed."""
-    there = _there(work, jobs, before)
-    waiting = [file for file in work.inputs.files if not before.files[file.name]]
-    now, wrong = replace(before, job=jobs[-1].name if jobs else before.job), dict[str, str]()
+    there, waiting = _there(work, jobs, before), _waiting(work, before)
+    now = replace(before, job=jobs[-1].name if jobs else before.job)
     missing = [file for file in waiting if file.name not in there]
     printed = following.printed(work.cloud, jobs[-1]) if jobs and missing else Printed()
-    for at in range(0, len(waiting), COLLECTED_AT_ONCE):
-        part = waiting[at : at + COLLECTED_AT_ONCE]
-        found = zip(
-            part, in_threads(lambda file: _result(work, file, there.get(file.name)), part), strict=True
-        )
-        for file, result in found:
-            if isinstance(result, str):
-                wrong[file.name] = result or _missing(work, file, printed)
-            else:
-                now = replace(now, files={**now.files, file.name: result})
-        outputs.write(work.cloud, work.output, report.NAME, report.to_json(now))
+    wrong = {file.name: _missing(work, file, jobs, printed) for file in missing}
+    coming = [file for file in waiting if file.name in there]
+    for part in _parts(coming) if coming else ():
+        # Before there is a result of its own in OUTPUT: the next call knows by it what is ours.
+        _write_report(work, now)
+        found = in_threads(lambda file: _result(work, file, there[file.name]), part)
+        results = dict(zip([file.name for file in part], found, strict=True))
+        wrong |= {name: result for name, result in results.items() if isinstance(result, str)}
+        good = {name: result for name, result in results.items() if isinstance(result, Result)}
+        now = replace(now, files={**now.files, **good})
     now = replace(now, state=FAILED if wrong else DONE)
-    outputs.write(work.cloud, work.output, report.NAME, report.to_json(now))
+    _write_report(work, now)
     if not wrong:
-        _clear(work)
+        staging.clear(work)
     return Outcome(now, wrong, jobs[-1] if jobs else None, printed)
 
 
-def _result(work: Work, file: File, stored: Stored | None) -> Result | str:
-    """The file's result in OUTPUT, or why there is none; empty where the job has made none."""
-    if not stored:
-        return ""
+def _parts(files: Sequence[File]) -> Iterator[Sequence[File]]:
+    """Parts of the files, shown as they are asked for, twenty at most: a report is written for each."""
+    step = max(MIN_COLLECTED, -(-len(files) // 20))
+    with terminal.counting(f"count the results of {report.files(len(files))}", len(files)) as show:
+        for at in range(0, len(files), step):
+            yield files[at : at + step]
+            show(at + step, f"{min(at + step, len(files)):,} of {len(files):,}")
+
+
+def _write_report(work: Work, now: Report) -> None:
+    outputs.write(work.cloud, work.output, report.NAME, report.to_json(now))
+
+
+def _result(work: Work, file: File, stored: Stored) -> Result | str:
+    """The file's result in OUTPUT, or why it is not one."""
     try:
         return collecting.collect(work, file, stored)
     except BatchError as error:
         return str(error)
 
 
-def _missing(work: Work, file: File, printed: Printed) -> str:
-    said = following.reason(printed.about, work.order.source / file.name)
-    return f"no result: {said or 'the job did not finish it'}"
-
-
-def _clear(work: Work) -> None:
-    cloud, own = work.cloud, work.cloud.transforms.run_place(work.cloud.config, work.order.run)
-    cloud.storage.remove(cloud.config, [_object(own, one) for one in cloud.storage.listed(cloud.config, own)])
+def _missing(work: Work, file: File, jobs: Sequence[Job], printed: Printed) -> str:
+    if said := following.reason(printed.about, work.order.source / file.name):
+        return said
+    if jobs and jobs[-1].state == "Completed":
+        return "its result is gone, as where a command with another OUTPUT ends first: run this one again"
+    return "the job did not finish it"
 
 
 def machines(work: Work) -> str:
@@ -272,6 +274,5 @@ def tell(work: Work, outcome: Outcome) -> None:
     for text in outcome.printed.lines:
         terminal.aside(f"  {text}")
     name, why = next(iter(outcome.wrong.items()))
-    raise BatchError(
-        f"{len(outcome.wrong)} of {len(outcome.report.files)} files have no result: {name}: {why}"
-    )
+    total = report.files(len(outcome.report.files))
+    raise BatchError(f"without a result: {len(outcome.wrong):,} of {total}: {name}: {why}")

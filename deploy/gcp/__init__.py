@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from google.api_core.exceptions import AlreadyExists, NotFound
 
 from deploy.config import DIGEST_ENTRY, Config, container_environment
-from deploy.gcp import clients, entries, inventory, predictions, staging, waiting
+from deploy.gcp import clients, entries, inventory, predictions, storage, waiting
 from deploy.gcp.clients import told
 from deploy.gcp.inventory import OWNER_LABEL
 from deploy.plan import Change, Resource, versioned
@@ -104,7 +104,7 @@ print(answer.text)"""
 @told()
 def check(config: Config) -> None:
     """Fail now if credentials, project, bucket or region are wrong: nothing has been written yet."""
-    staging.bucket(config)
+    storage.bucket(config)
     inventory.describe(config)
 
 
@@ -142,7 +142,7 @@ def apply(config: Config, change: Change, say: Say) -> None:
 @told(Refused)
 def _create(config: Config, resource: Resource, say: Say) -> None:
     if resource.kind == "archive":
-        staging.upload(config, Path(resource.params["path"]), resource.params["key"], say)
+        storage.upload(config, Path(resource.params["path"]), resource.params["key"], say)
         return
     try:
         # A name carries the digest of its parameters: what is there already is what we want.
@@ -155,7 +155,7 @@ def _create(config: Config, resource: Resource, say: Say) -> None:
 @told(Refused)
 def _delete(config: Config, resource: Resource, say: Say) -> None:
     if resource.kind == "archive":
-        staging.delete(config, resource.name)
+        storage.delete(config, resource.name)
         return
     try:
         name = inventory.model_name(config, resource.name)

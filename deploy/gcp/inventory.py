@@ -13,7 +13,7 @@ from typing import Any
 from google.api_core.exceptions import NotFound
 
 from deploy.config import Config
-from deploy.gcp import clients, staging
+from deploy.gcp import clients, storage
 from deploy.plan import Key, Resource, Seen, is_version_of
 
 OWNER_LABEL, SERVED_LABEL = "slipway-deployment", "slipway-served"
@@ -50,7 +50,7 @@ def last(resource_name: str) -> str:
 
 
 def archives(config: Config) -> list[Resource]:
-    blobs = staging.listed(config, f"{config.name}/")
+    blobs = storage.listed(config, f"{config.name}/")
     ours = [blob for blob in blobs if is_archive(config.name, blob.name)]
     return [Resource("archive", blob.name, seen=Seen(in_utc(blob.time_created))) for blob in ours]
 

@@ -116,7 +116,10 @@ def _finished(job: TrainingJob) -> TrainingJob:
 
 
 def bring(site: Site, job: TrainingJob) -> None:
-    """Put the job's model in the place of build/model. UnpackError or CloudError leave the last one."""
+    """Put the job's model in the place of build/model; one that was made here is kept beside it.
+
+    UnpackError or CloudError leave the last one where it is.
+    """
     try:
         with models.workshop(site.build) as place:
             archive, new = place / "model.tar.gz", place / "model"
@@ -124,7 +127,9 @@ def bring(site: Site, job: TrainingJob) -> None:
             with terminal.working("fetch the model") as say:
                 site.trainings.fetch(site.config, job, archive, say)
                 unpack.unpack(archive, new)
-            models.install(site.build, new, job)
+            kept = models.install(site.build, new, job)
+        if kept:
+            terminal.line(f"the model that was made here before is kept as {kept}")
     except KeyboardInterrupt:
         raise Stopped(
             f"stopped: the model of training job {job.name} is not here yet; `deploy-endpoint` fetches it"

@@ -130,15 +130,18 @@ def _locked(folder: Path) -> Iterator[bool]:
         os.close(descriptor)
 
 
-def install(build: Path, new: Path, job: TrainingJob) -> None:
-    """Put the new model in the place of the last one, and say of which job it is.
+def install(build: Path, new: Path, job: TrainingJob) -> Path | None:
+    """Put the new model in the place of the last one, and record of which job it is.
 
-    `new` lies in a workshop of the same build. Ctrl-C and SIGTERM wait until both renames are done.
+    A last one that no job can give back is kept beside it; returns where. `new` lies in a workshop of the
+    same build. Ctrl-C and SIGTERM wait until both renames are done.
     """
     record = {"job": job.name, "made": job.ended.isoformat(), "files": _fingerprint(_files(new))}
     written = new.with_name(RECORD)
     written.write_text(json.dumps(record, indent=1) + "\n")
-    model, replaced = build / "model", new.with_name("replaced")
+    last, model = here(build), build / "model"
+    kept = build / f"model-before-{job.name}" if last and not last.job else None
+    replaced = kept or new.with_name("replaced")
     waiting = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         if model.exists():
@@ -149,3 +152,4 @@ def install(build: Path, new: Path, job: TrainingJob) -> None:
         if replaced.exists() and not model.exists():
             replaced.rename(model)
         signal.pthread_sigmask(signal.SIG_SETMASK, waiting)
+    return kept

@@ -165,8 +165,11 @@ def _header(env: Mapping[str, str]) -> str:
         cells = next(csv.reader([line], strict=True))
     except csv.Error as error:
         raise StartError(f"{name}: {shown(line)}: {error}; expected one line of RFC 4180") from None
-    if not all(cells) or len(set(cells)) < len(cells):
-        raise StartError(f"{name}: {shown(line)}: expected a name for each column, and each another")
+    # With its own end it would equal no line, and be scored as a row.
+    if not all(cells) or len(set(cells)) < len(cells) or {"\n", "\r"} & set(line):
+        raise StartError(
+            f"{name}: {shown(line)}: expected one line with a name for each column, and each another"
+        )
     return line
 
 

@@ -11,6 +11,7 @@ handler's sight, and pickle would look for their classes in vain.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import io
@@ -19,6 +20,7 @@ import select
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -118,17 +120,32 @@ def _raise_workers(control: socket.socket, answer: Answer) -> None:
                 if end is None:
                     return
                 children.add(_forked(end, answer, control))
-            children -= {child for child in children if os.waitpid(child, os.WNOHANG)[0]}
+            children -= {child for child in children if _has_ended(child)}
     finally:
         for child in children:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+
+
+def _has_ended(child: int) -> bool:
+    try:
+        return os.waitpid(child, os.WNOHANG)[0] == child
+    except ChildProcessError:  # the handler ignores SIGCHLD: then the system itself forgets who has ended
+        return True
 
 
 def _be_the_worker(control: socket.socket, answer: Answer) -> None:
     end = _received(control)
     if end is not None:
-        _serve(end, answer)
+        threading.Thread(target=_leave_with_starter, args=(control,), daemon=True).start()
+        _run(end, answer)
+
+
+def _leave_with_starter(control: socket.socket) -> None:
+    """End as soon as whoever started us closes the socket or is killed, whatever the handler is at."""
+    control.recv(1)
+    os._exit(1)
 
 
 def _received(control: socket.socket) -> int | None:
@@ -147,7 +164,7 @@ def _forked(end: int, answer: Answer, control: socket.socket) -> int:
 
 
 def _run(end: int, answer: Answer) -> NoReturn:
-    """A forked worker's whole life. It leaves past Python's exit, which is the loader's to run."""
+    """A worker's whole life. It leaves past Python's exit, which is the loader's to run."""
     status = 1
     try:
         _serve(end, answer)
@@ -155,8 +172,14 @@ def _run(end: int, answer: Answer) -> NoReturn:
     except BaseException as error:  # whatever it is: it must not run on into what the loader does
         log.failure("the runtime itself failed in a worker", error, indent="  ")
     finally:
+        _leave(status)
+
+
+def _leave(status: int) -> NoReturn:
+    """End past Python's exit, which would wait for the handler's threads."""
+    with contextlib.suppress(Exception):  # the handler may have closed it, or put something else there
         sys.stdout.flush()
-        os._exit(status)
+    os._exit(status)
 
 
 def _serve(end: int, answer: Answer) -> None:
@@ -171,4 +194,7 @@ def _serve(end: int, answer: Answer) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    ended = main(sys.argv[1:])
+    if threading.active_count() > 1:
+        _leave(ended)
+    sys.exit(ended)

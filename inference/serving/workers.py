@@ -76,6 +76,15 @@ class _Worker:
     loader: _Loader | None  # of its own, which it is itself; None for a forked one
     pid: int = 0  # 0 until it says that it is ready
     key: int | None = None
+    # Readable once the process has ended. The connection tells that too, but not while something that the
+    # handler has forked lives on and holds it open.
+    ended: int | None = None
+
+    def forget(self) -> None:
+        """Close what leads to it."""
+        self.connection.close()
+        if self.ended is not None:
+            os.close(self.ended)
 
 
 @dataclass(eq=False)
@@ -119,15 +128,15 @@ class Workers:
         Something to read at the file descriptor `bell` is something, too. A worker that died is replaced.
         WorkersFailed where none comes up any more.
         """
-        awaited = [worker.connection for worker in self._crew]
+        awaited = [one for w in self._crew for one in (w.connection, w.ended) if one is not None]
         ready = set(wait(awaited if bell is None else [*awaited, bell]))
-        heard = (self._hear(worker) for worker in [w for w in self._crew if w.connection in ready])
+        heard = (self._hear(w) for w in list(self._crew) if w.connection in ready or w.ended in ready)
         return [reply for reply in heard if reply is not None]
 
     def close(self) -> None:
         """End every process, those that are in the middle of something too."""
         for worker in self._crew:
-            worker.connection.close()
+            worker.forget()
             if worker.key is not None and worker.pid:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(worker.pid, signal.SIGKILL)
@@ -143,18 +152,21 @@ class Workers:
 
     def _hear(self, worker: _Worker) -> Reply | None:
         try:
+            if not worker.connection.poll():  # it has ended, and has said nothing
+                return self._replace(worker)
             said = worker.connection.recv()
         except (EOFError, OSError):
             return self._replace(worker)
         if not worker.pid:
             worker.pid, self._failed_starts = said, 0
+            worker.ended = worker.ended or _ending(said)
             return None
         key, worker.key = worker.key, None
         return Reply(key, said) if key is not None else None
 
     def _replace(self, worker: _Worker) -> Reply | None:
         self._crew.remove(worker)
-        worker.connection.close()
+        worker.forget()
         if worker.loader is not None:
             worker.loader.end(at_once=True)
         if not worker.pid:
@@ -166,22 +178,20 @@ class Workers:
 
     def _load(self) -> None:
         self._loader = _started(self.job, may_fork=True)
-        with Connection(os.dup(self._loader.control.fileno())) as connection:
-            try:
-                self._forks = connection.recv()
-            except (EOFError, OSError):
-                status = self._loader.process.wait()
-                ended = f"was ended by {signal.Signals(-status).name}" if status < 0 else "failed"
-                raise WorkersFailed(
-                    f"the model could not be loaded: the process that does it {ended}"
-                ) from None
+        try:
+            self._forks = _first_word(self._loader)
+        except (EOFError, OSError):
+            status = self._loader.process.wait()
+            ended = f"was ended by {signal.Signals(-status).name}" if status < 0 else "failed"
+            raise WorkersFailed(f"the model could not be loaded: the process that does it {ended}") from None
 
     def _add(self) -> None:
         """Raise one more worker: forked from the loader, or the loader itself, or a process of its own."""
         ours, theirs = socket.socketpair()
         with theirs:
             loader = self._handed_over(theirs)
-        self._crew.append(_Worker(Connection(ours.detach()), loader))
+        ended = _ending(loader.process.pid) if loader is not None else None
+        self._crew.append(_Worker(Connection(ours.detach()), loader, ended=ended))
 
     def _handed_over(self, end: socket.socket) -> _Loader | None:
         """Give the worker's end of its socket to whoever becomes the worker; its loader, if that is it."""
@@ -204,6 +214,28 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def _ending(pid: int) -> int | None:
+    """A file descriptor that is readable once that process has ended; None where there is no such thing."""
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):  # not Linux, not allowed, or gone: then its connection tells
+        return None
+
+
+def _first_word(loader: _Loader) -> Any:
+    """What the loader says when it has loaded. EOFError or OSError where it has ended before."""
+    ended = _ending(loader.process.pid)
+    try:
+        with Connection(os.dup(loader.control.fileno())) as connection:
+            wait([connection] if ended is None else [connection, ended])
+            if not connection.poll():
+                raise EOFError
+            return connection.recv()
+    finally:
+        if ended is not None:
+            os.close(ended)
+
+
 def _started(job: Job, may_fork: bool) -> _Loader:
     ours, theirs = socket.socketpair()
     path = os.pathsep.join(filter(None, [str(_KIT), os.environ.get("PYTHONPATH")]))
@@ -215,7 +247,9 @@ def _started(job: Job, may_fork: bool) -> _Loader:
             stdin=subprocess.DEVNULL,
         )
     with Connection(os.dup(ours.fileno())) as connection, contextlib.suppress(ConnectionError):
-        connection.send((str(job.model_dir), job.task, job.settings, job.count, job.copies, may_fork))
+        # Absolute: a handler may change the working directory before it looks there again.
+        model_dir = str(job.model_dir.absolute())
+        connection.send((model_dir, job.task, job.settings, job.count, job.copies, may_fork))
     return _Loader(process, ours)
 
 

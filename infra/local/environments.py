@@ -58,6 +58,7 @@ def variables(place: Path, given: Mapping[str, str], host: Mapping[str, str] = o
         **given,
         "PATH": os.pathsep.join([str(place / "bin"), path]),
         "VIRTUAL_ENV": str(place),
+        "PIP_USER": "0",  # whatever the user's own configuration says
         "PIP_REQUIRE_VIRTUALENV": "1",  # a pip that is found elsewhere all the same does nothing
     }
 

@@ -23,7 +23,7 @@ NURSERY = """\
 import json, os, signal, sys
 from deploy import verbs
 from deploy.__main__ import main
-from deploy.aws import staging, trainings, transforms
+from deploy.aws import storage, trainings, transforms
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 print(0, flush=True)
 for line in sys.stdin:

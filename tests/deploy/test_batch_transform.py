@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from botocore.awsrequest import AWSResponse
 from waiting import until
 
 ROOT = Path(__file__).parents[2]
@@ -131,7 +132,7 @@ def test_a_folder_is_scored_in_order_counted_and_told(scored, wrote, out, jobs, 
 def test_a_finished_run_starts_nothing_again_and_a_lost_result_is_made_anew(scored, wrote, out, jobs, capsys):
     place = wrote({"a.jsonl": "1\n", "b.jsonl": "2\n"})
     assert scored() == scored() == 0
-    assert "all 2 files are scored: no job is started" in capsys.readouterr().out
+    assert "all is scored (2 files): no job is started" in capsys.readouterr().out
     assert len(jobs()) == 1
     (place.parent / "out/a.jsonl.out").write_text("5\n")
     assert scored() == 0
@@ -147,9 +148,9 @@ def test_one_bad_record_costs_its_file_alone_and_the_rest_is_not_scored_twice(
     told = capsys.readouterr()
     assert out() == {"a.jsonl.out": "2\n4\n", "c.jsonl.out": "12\n"}
     assert "2 of 3 files, 3 rows in, 3 rows out" in told.out
-    assert re.search("^  b.jsonl: no result: .*invalid literal for int", told.out, re.MULTILINE)
+    assert re.search("^  b.jsonl: .*invalid literal for int", told.out, re.MULTILINE)
     assert "400: preprocess: ValueError: invalid literal for int() with base 10: 'bad'" in told.err
-    assert told.err.splitlines()[-1].startswith("error: 1 of 3 files have no result: b.jsonl: ")
+    assert told.err.splitlines()[-1].startswith("error: without a result: 1 of 3 files: b.jsonl: ")
     assert scored() == 1
     assert "b.jsonl" in capsys.readouterr().err
     first, second = reversed(jobs())
@@ -292,7 +293,7 @@ def test_an_output_of_runs_before_may_hold_their_other_files(scored, wrote, out,
     [
         ({}, [], "in: not there"),
         ({"a.jsonl": ""}, [], "in/a.jsonl: empty"),
-        ({"a.txt": "1\n"}, [], "a.txt: what it holds is told by its name"),
+        ({"a.txt": "1\n"}, [], "in/a.txt: what it holds is told by its name"),
         ({"a.jsonl": "1\n", "b.csv": "1\n"}, [], "a run scores files of one kind"),
         ({"a.csv": "x,y\n1,2\n"}, [], 'header = "strip"'),
         ({"a.jsonl": "1\n" + "x" * 7 * 2**20}, [], "in/a.jsonl:2: the record is over 6 MB"),
@@ -351,7 +352,7 @@ def test_a_handler_that_drops_rows_fails_the_file(scored, wrote, iris, out, caps
     assert scored() == 1
     assert out() == {"b.jsonl.out": "2\n"}
     told = capsys.readouterr()
-    assert "a.jsonl: no result: " in told.out
+    assert "  a.jsonl: " in told.out
     assert "predict returned 1 predictions for 2 instances" in told.err
 
 
@@ -434,7 +435,7 @@ def begun(iris: Path, local_cloud: Any, tmp_path: Path) -> Iterator[Callable[[],
 
 
 def test_ctrl_c_stops_the_job_and_the_same_command_scores_what_is_left(
-    scored, wrote, out, jobs, begun, local_cloud
+    scored, wrote, out, jobs, begun, local_cloud, capsys
 ):
     wrote({"a.jsonl": "1\n", "b.jsonl": '"wait"\n' * 2})
     process = begun()
@@ -444,6 +445,8 @@ def test_ctrl_c_stops_the_job_and_the_same_command_scores_what_is_left(
     assert process.returncode == 130
     assert f"transform job {jobs()[0]} was asked to stop, since it is billed" in said
     assert scored() == 0
+    # The second job has one file alone, and is measured by it.
+    assert "InProgress, 0 of 1 file, 0 of 2 records" in capsys.readouterr().out
     assert out() == {"a.jsonl.out": "2\n", "b.jsonl.out": "0\n" * 2}
     sagemaker = local_cloud.client("sagemaker")
     states = [
@@ -459,7 +462,7 @@ def test_a_terminal_is_shown_a_bar_and_the_report_in_the_end(scored, wrote, iris
     with subprocess.Popen(
         [sys.executable, "-m", "deploy", "batch-transform", *words],
         cwd=ROOT,
-        env={**local_cloud.shell, "COLUMNS": "200", "TERM": "xterm"},
+        env={**local_cloud.shell, "COLUMNS": "80", "TERM": "xterm"},
         stdin=terminal,
         stdout=terminal,
         stderr=terminal,
@@ -472,7 +475,7 @@ def test_a_terminal_is_shown_a_bar_and_the_report_in_the_end(scored, wrote, iris
         os.close(controller)
         assert process.wait(30) == 0
     assert "━" in shown.decode()
-    assert re.search(r"InProgress, 1 of 2 files, 1 of 2 records", shown.decode())
+    assert re.search(r"InProgress, 1 of 2 files, 1 of 2 records, \d+ a second, 0:\d\d left", shown.decode())
     assert "2 of 2 files, 2 rows in, 2 rows out, 0 rows failed" in shown.decode()
 
 
@@ -505,6 +508,102 @@ def test_destroy_takes_away_what_was_staged_and_stops_a_job(
     s3.delete_object(Bucket=BUCKET, Key="iris/batch/mine/a.out")
 
 
+def test_a_result_that_was_changed_in_a_bucket_is_made_anew(scored, wrote, results, jobs, local_cloud):
+    wrote({"a.jsonl": "1\n", "b.jsonl": "2\n"})
+    assert scored(output=results) == 0
+    local_cloud.client("s3").put_object(Bucket=BUCKET, Key="results/a.jsonl.out", Body="9\n")
+    assert scored(output=results) == 0
+    found = stored(local_cloud, "results/")
+    assert (found["a.jsonl.out"], found["b.jsonl.out"]) == ("2\n", "4\n")
+    assert [name[-2:] for name in jobs()] == ["-2", "-1"]
+
+
+def test_results_brought_back_before_an_error_are_known_as_ours(
+    scored, wrote, jobs, begun, fresh, tmp_path, capsys
+):
+    """Another OUTPUT than the one of the command that started the job: it holds no report yet."""
+    wrote({"a.jsonl": "1\n", "b.jsonl": "2\n"})
+    process = begun()
+    until(jobs)
+    process.kill()
+    process.wait()
+
+    class Body:
+        def stream(self) -> Iterator[bytes]:
+            yield b"<Error><Code>AccessDenied</Code><Message>no more</Message></Error>"
+
+    def refuse(request: Any, **_: Any) -> AWSResponse | None:
+        if not request.url.endswith("b.jsonl.out"):
+            return None
+        until((tmp_path / "out2/a.jsonl.out").exists)
+        return AWSResponse(request.url, 403, {}, Body())
+
+    fresh().events.register("before-send.s3.GetObject", refuse)
+    assert scored(output=str(tmp_path / "out2")) == 1
+    assert "no more (AccessDenied)" in capsys.readouterr().err
+    fresh()
+    assert scored(output=str(tmp_path / "out2")) == 0
+    assert (tmp_path / "out2/b.jsonl.out").read_text() == "4\n"
+    assert len(jobs()) == 1
+
+
+def test_what_is_staged_stays_while_another_job_reads_it(scored, wrote, out, jobs, local_cloud, fresh):
+    """The same files into two OUTPUTs at once: the first command that ends leaves the other its input."""
+    wrote({"a.jsonl": '"wait"\n'})
+    sagemaker, again = local_cloud.client("sagemaker"), []
+
+    def start_another(**_: Any) -> None:
+        if again:
+            return
+        first = sagemaker.describe_transform_job(TransformJobName=jobs()[0])
+        again.append(f"{first['TransformJobName'][:-1]}2")
+        parts = ("ModelName", "TransformInput", "TransformOutput", "TransformResources", "Environment")
+        tags = [{"Key": "slipway:deployment", "Value": "iris"}]
+        sagemaker.create_transform_job(
+            TransformJobName=again[0], Tags=tags, **{part: first[part] for part in parts}
+        )
+
+    fresh().events.register("after-call.s3.GetObject", start_another)
+    assert scored() == 0
+    assert any(key.endswith("/in/a.jsonl") for key in stored(local_cloud, "iris/batch/"))
+    fresh()
+    assert scored() == 0
+    assert stored(local_cloud, "iris/batch/") == {}
+
+
+def test_a_result_that_is_gone_when_its_job_has_ended_says_so(scored, wrote, out, local_cloud, fresh, capsys):
+    wrote({"a.jsonl": "1\n"})
+    s3 = local_cloud.client("s3")
+
+    def clear(parsed: Any, **_: Any) -> None:
+        if parsed.get("TransformJobStatus") == "Completed":
+            for key in stored(local_cloud, "iris/batch/"):
+                s3.delete_object(Bucket=BUCKET, Key=f"iris/batch/{key}")
+
+    fresh().events.register("after-call.sagemaker.DescribeTransformJob", clear)
+    assert scored() == 1
+    assert "1 of 1 file: a.jsonl: its result is gone, as where " in capsys.readouterr().err
+    fresh()
+    assert scored() == 0
+    assert out() == {"a.jsonl.out": "2\n"}
+
+
+def test_a_file_that_changes_while_it_is_uploaded_is_refused_and_not_kept(
+    scored, wrote, out, jobs, local_cloud, fresh, capsys
+):
+    place = wrote({"a.jsonl": "1\n"})
+
+    def change(params: Any, **_: Any) -> None:
+        if "in/a.jsonl" in params["url"]:
+            (place / "a.jsonl").write_text("3\n")
+
+    fresh().events.register("before-call.s3.PutObject", change)
+    assert scored() == 1
+    assert "in/a.jsonl: changed while it was uploaded" in capsys.readouterr().err
+    assert not any("/in/" in key for key in stored(local_cloud, "iris/batch/"))
+    assert jobs() == []
+
+
 @pytest.mark.parametrize("where", ["here", "there"])
 def test_a_file_that_fails_after_a_change_keeps_no_older_result(
     scored, wrote, out, results, local_cloud, where
@@ -514,10 +613,10 @@ def test_a_file_that_fails_after_a_change_keeps_no_older_result(
     assert scored("--on-error", "keep", **places) == 0
     assert scored(**places) == 1
     # What lies in another folder is none of its business.
-    local_cloud.client("s3").put_object(Bucket=BUCKET, Key="results/other/a.jsonl.out", Body="theirs")
+    local_cloud.client("s3").put_object(Bucket=BUCKET, Key="results/other/a.jsonl.out", Body="1\n2\n")
     assert scored(**places) == 1
     found = out() if where == "here" else stored(local_cloud, "results/")
-    assert found.pop("other/a.jsonl.out", "theirs") == "theirs"
+    assert found.pop("other/a.jsonl.out", "1\n2\n") == "1\n2\n"
     assert set(found) - {"report.json"} == {"b.jsonl.out"}
 
 

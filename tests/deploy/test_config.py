@@ -68,6 +68,11 @@ MISTAKES = {
         "deploy.toml: unknown section 'servings', expected one of aws, batch, environment, gcp, "
         "keep_versions, name, serving, training (did you mean 'serving'?)",
     ),
+    "a filter that is none": (
+        GOOD + "[batch]\ninput_filter = '$.a[1'\n",
+        "deploy.toml: [batch]: input_filter is '$.a[1', expected a JSONPath of at most 63 characters, "
+        "of .name, *, ['a','b'], [0,5] and [start:end] after a $, such as \"$[1:]\"",
+    ),
     "a missing section": (
         'name = "flight-delay"\n',
         "deploy.toml: the section [aws] is missing, expected one with region, bucket, role, image, "
@@ -281,3 +286,34 @@ def _toml(value: object) -> str:
 
 def _quoted(text: str) -> str:
     return '"' + "".join(f"\\U{ord(c):08x}" for c in text if not 0xD800 <= ord(c) < 0xE000) + '"'
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "",
+        "$",
+        "$.a.b",
+        "$.*",
+        "$[*]",
+        "$['a','b']",
+        "$[0,5]",
+        "$[1:]",
+        "$[:-1]",
+        "$.a[0].b",
+        "$[-2]",
+        "$[0, 2:5]",
+    ],
+)
+def test_the_operators_of_a_filter_are_taken(tmp_path, expression):
+    (tmp_path / "deploy.toml").write_text(GOOD + f'[batch]\noutput_filter = "{expression}"\n')
+    assert load(tmp_path).batch.output_filter == expression
+
+
+@pytest.mark.parametrize(
+    "expression", ["a", "$a", "$.", "$..a", "$[", "$[]", "$['a]", "$[a]", "$[1;2]", "$.a b"]
+)
+def test_what_is_no_filter_is_refused(tmp_path, expression):
+    (tmp_path / "deploy.toml").write_text(GOOD + f'[batch]\noutput_filter = "{expression}"\n')
+    with pytest.raises(ConfigError, match="output_filter is"):
+        load(tmp_path)

@@ -203,6 +203,16 @@ def test_a_newer_model_that_was_made_here_stays(untrained, deploy, asked, weighe
     assert asked("iris") == "3"
 
 
+def test_a_model_that_was_made_here_is_kept_beside_a_newer_one(iris, deploy, capsys):
+    (iris / "training/train.py").write_text(TRAIN)
+    assert main_elsewhere(iris, "train") == 0
+    os.utime(iris / "build/model/weights.json", (1, 1))  # an old one, copied here with its times
+    assert deploy(iris, "plan") == 0
+    kept = iris / f"build/model-before-{recorded(iris)}"
+    assert f"the model that was made here before is kept as {kept}\n" in capsys.readouterr().out
+    assert (factor(iris), json.loads((kept / "weights.json").read_text())) == (7, {"factor": 2})
+
+
 def test_a_deploy_of_a_model_that_is_here_asks_for_jobs_once(iris, deploy, calls):
     assert deploy(iris) == 0
     assert calls["ListTrainingJobs"] == 1

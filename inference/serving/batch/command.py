@@ -29,7 +29,8 @@ exit status:
        report and OUT/<file>.errors.jsonl)
   1    a file failed, or nothing was started: the reason is on stderr
   2    the command line is wrong
-  130, 143  ended by Ctrl-C or SIGTERM; nothing half-done is left
+  130, 143, 129
+       ended by Ctrl-C, by SIGTERM, or with its terminal; nothing half-done is left
 
 examples:
   python -m inference.serving batch flights.jsonl scored
@@ -38,6 +39,8 @@ examples:
 every night at half past two, from cron (PATH/TO is where the kit lies):
   30 2 * * *  cd PATH/TO && .venv/bin/python -m inference.serving batch incoming scored 2>>batch.log
 """
+
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Stopped(BaseException):
@@ -51,8 +54,9 @@ class Stopped(BaseException):
 def main(arguments: list[str]) -> int:
     """Run the verb; the status to exit with."""
     given = _parser().parse_args(arguments)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _stop)
+    for number in _STOP_SIGNALS:
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup has it ignored
+            signal.signal(number, _stop)
     try:
         done = run.run(_options(given))
     except StartError as error:
@@ -66,7 +70,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _stop(number: int, _: FrameType | None) -> None:
-    for other in (signal.SIGTERM, signal.SIGINT):  # once is enough: what follows is putting away
+    for other in _STOP_SIGNALS:  # once is enough: what follows is putting away
         signal.signal(other, signal.SIG_IGN)
     raise Stopped(number)
 
@@ -119,15 +123,20 @@ def _parser() -> argparse.ArgumentParser:
         default=cores(),
         help="processes that score (default: %(default)s)",
     )
-    add("--engine", choices=engines.NAMES, default="local", help="where to score (default: %(default)s)")
+    add(
+        "--engine",
+        choices=engines.NAMES,
+        default="local",
+        help="local (the default): processes here; ray: workers of the Ray cluster at RAY_ADDRESS, or, where "
+        "that is not set, of one that is started here",
+    )
     return parser
 
 
 def _count(text: str) -> int:
-    count = int(text)
-    if not 1 <= count <= 1024:
+    if not (text.isdecimal() and 1 <= int(text) <= 1024):
         raise argparse.ArgumentTypeError(f"{text}: expected 1 to 1024")
-    return count
+    return int(text)
 
 
 def _options(given: argparse.Namespace) -> run.Options:

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from inference.serving.errors import StartError, shown
@@ -34,19 +34,30 @@ class BadInput(StartError):
 
 @dataclass(frozen=True)
 class Input:
-    """A file to score: its name relative to IN, and what it was when it was found. Sizes in bytes."""
+    """A file to score: its name relative to IN, and what it was when it was found. Sizes in bytes.
+
+    `changed_ns` is the time of its last change, of content or of standing: unlike the time of modification,
+    nobody can set it back, as those do who unpack or copy a file with its old times.
+    """
 
     name: str
     path: Path
     content_type: str
     gzipped: bool
     size: int
-    mtime_ns: int
+    changed_ns: int
 
 
 def find(place: Path) -> list[Input]:
     """The input files of a file or a folder, nested ones too, by name. BadInput where there are none, where
     one is empty or of another kind, or where two are of different kinds or compressions."""
+    try:
+        return _found(place)
+    except OSError as error:
+        raise BadInput(f"{error.filename} cannot be read: {error.strerror}") from None
+
+
+def _found(place: Path) -> list[Input]:
     if not place.exists():
         raise BadInput(f"{place} is not there; expected a file or a folder to score")
     found = [_described(place.parent, place)] if not place.is_dir() else list(_below(place))
@@ -58,7 +69,18 @@ def find(place: Path) -> list[Input]:
                 f"{found[0].path} and {one.path} are of different kinds; "
                 "one run scores files of one kind and one compression: give each a folder of its own"
             )
+    _check_names(found)
     return found
+
+
+def _check_names(found: list[Input]) -> None:
+    """BadInput where one file's answers would need a name that is a folder of another's."""
+    folders = {folder.as_posix() for one in found for folder in PurePosixPath(one.name).parents}
+    for one in found:
+        if not folders.isdisjoint((f"{one.name}.out", f"{one.name}.errors.jsonl")):
+            raise BadInput(
+                f"{one.path}: a folder beside it is named as its answers will be; give that another name"
+            )
 
 
 def unchanged(source: Input) -> bool:
@@ -67,12 +89,15 @@ def unchanged(source: Input) -> bool:
         status = source.path.stat()
     except OSError:
         return False
-    return (status.st_size, status.st_mtime_ns) == (source.size, source.mtime_ns)
+    return (status.st_size, status.st_ctime_ns) == (source.size, source.changed_ns)
 
 
 def check_places(place: Path, output: Path) -> None:
     """BadInput where one of the two lies in the other: a run would score what a run has written."""
-    source, target = place.resolve(), output.resolve()
+    try:
+        source, target = place.resolve(), output.resolve()
+    except (OSError, RuntimeError) as error:  # a loop of links is a RuntimeError
+        raise BadInput(f"OUT {output} cannot be found: {error}") from None
     if source == target or source in target.parents or target in source.parents:
         raise BadInput(
             f"OUT {output} and IN {place} lie in one another; expected two places, neither inside the other"
@@ -95,7 +120,7 @@ def header_of(found: list[Input], policy: str) -> str:
         if policy == "none":
             _refuse_header(source, lines)
             continue
-        own = _text(source, lines[0])
+        own = _header(source, lines[0])
         if header not in (None, own):
             raise BadInput(
                 f"{found[0].path} and {source.path} begin with different headers, {shown(header)} and "
@@ -111,8 +136,9 @@ def header_line(line: bytes) -> bytes:
 
 
 def _below(folder: Path) -> Iterator[Input]:
-    for root, folders, names in os.walk(folder):
-        folders.sort()
+    for root, folders, names in os.walk(folder, onerror=_give_up):
+        # Other tools keep what is no data (_temporary, .ipynb_checkpoints) under such names.
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "_")))
         for name in folders:
             if (Path(root) / name).is_symlink():
                 raise BadInput(f"{Path(root) / name} is a link to a folder; give the folder itself as IN")
@@ -121,9 +147,15 @@ def _below(folder: Path) -> Iterator[Input]:
                 yield _described(folder, Path(root) / name)
 
 
+def _give_up(error: OSError) -> None:
+    # os.walk alone would pass over a folder that cannot be read, and so over all that is in it.
+    raise error
+
+
 def _described(folder: Path, path: Path) -> Input:
-    stem = path.name.removesuffix(".gz")
-    gzipped = stem != path.name
+    name = path.name.lower()
+    stem = name.removesuffix(".gz")
+    gzipped = stem != name
     kind = _KINDS.get(Path(stem).suffix)
     if kind is None or path.name.startswith((".", "_")) or (gzipped and kind == PARQUET):
         raise BadInput(f"{path} is no input; {_EXPECTED}, and no name that begins with . or _")
@@ -135,7 +167,7 @@ def _described(folder: Path, path: Path) -> Input:
         )
     status = path.stat()
     name = path.relative_to(folder).as_posix()
-    return Input(name, path, kind, gzipped, status.st_size, status.st_mtime_ns)
+    return Input(name, path, kind, gzipped, status.st_size, status.st_ctime_ns)
 
 
 def _first_lines(source: Input) -> list[bytes]:
@@ -173,6 +205,18 @@ def _magic(source: Input, file: BinaryIO | gzip.GzipFile) -> bytes:
     if (begins, file.read(4)) != (b"PAR1", b"PAR1"):
         raise BadInput(f"{source.path} is no Parquet file: expected PAR1 at its beginning and its end")
     return begins
+
+
+def _header(source: Input, line: bytes) -> str:
+    """The header that a file begins with, if it names every column, and each another."""
+    header = _text(source, line)
+    cells = _cells(source, line)
+    if not cells or not all(cells) or len(set(cells)) < len(cells) or header.count('"') % 2:
+        raise BadInput(
+            f"{source.path} begins with {shown(header)}, which is no header; "
+            "expected a name for each column, and each another"
+        )
+    return header
 
 
 def _refuse_header(source: Input, lines: list[bytes]) -> None:

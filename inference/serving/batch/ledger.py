@@ -5,7 +5,7 @@ what its `.out` looked like when it was complete. The entry is written before th
 in its place: an `.out` without an entry is not ours, an entry without an `.out` is work to be done again.
 
 The identity covers the model's digest, the settings, and the input by its size and its time of change, not
-by its content: as with make, a restart reads nothing of what is finished, and to copy a file is to change it.
+by its content: a restart reads nothing of what is finished, and to copy a file is to change it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Ledger = dict[str, Entry]
 
 def identity(source: Input, model: str, settings: tuple[object, ...]) -> str:
     """A digest that changes when the input, the model or a setting does."""
-    known = json.dumps([source.name, source.size, source.mtime_ns, model, *settings])
+    known = json.dumps([source.name, source.size, source.changed_ns, model, *settings])
     return hashlib.sha256(known.encode()).hexdigest()
 
 
@@ -55,14 +55,18 @@ def read(folder: Path) -> Ledger:
         return {name: _entry(entry) for name, entry in document["files"].items()}
     except FileNotFoundError:
         return {}
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise BadInput(
             f"{path} cannot be read: {type(error).__name__}: {error}; give another OUT, or delete it"
         ) from None
 
 
 def _entry(entry: dict[str, Any]) -> Entry:
-    return Entry(**{one.name: entry[one.name] for one in fields(Entry)})
+    found = Entry(**{one.name: entry[one.name] for one in fields(Entry)})
+    numbers = [getattr(found, one.name) for one in fields(Entry) if one.name != "identity"]
+    if not isinstance(found.identity, str) or not all(type(number) is int for number in numbers):
+        raise ValueError(f"{shown(entry)} is no entry")
+    return found
 
 
 def write(folder: Path, ledger: Ledger) -> None:
@@ -73,15 +77,17 @@ def write(folder: Path, ledger: Ledger) -> None:
     part.replace(folder / FILE)
 
 
-def is_finished(entry: Entry | None, wanted: str, out: Path) -> bool:
-    """Whether this `.out` is the finished one of that identity. BadInput where it is not of our making: what
-    is not ours is not overwritten."""
+def is_finished(entry: Entry | None, wanted: str, out: Path, errors: Path) -> bool:
+    """Whether this `.out` is the finished one of that identity, and the list of its failures is there.
+
+    BadInput where the `.out` is not of our making: what is not ours is not overwritten.
+    """
     if not out.exists():
         return False
     if entry is None or not _made(entry, out.stat()):
         known = "is not known to" if entry is None else "was changed after it was written, says"
         raise BadInput(f"{out} is there and {known} {FILE}; move it away, or give another OUT")
-    return entry.identity == wanted
+    return entry.identity == wanted and errors.exists() == bool(entry.rows_failed)
 
 
 def _made(entry: Entry, status: os.stat_result) -> bool:

@@ -44,8 +44,8 @@ def held(folder: Path) -> Iterator[None]:
         raise BadInput(f"OUT {folder} cannot be written: {error.strerror}; expected a folder") from None
     try:
         _lock(handle, folder)
-        _sweep(folder)
         _check_writable(folder)
+        _sweep(folder)
         try:
             yield
         finally:
@@ -77,7 +77,8 @@ def _check_writable(folder: Path) -> None:
 def _sweep(folder: Path) -> None:
     shutil.rmtree(folder / MODEL, ignore_errors=True)
     for part in folder.rglob(f".*{PART}"):
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # nothing depends on it: a part is never read, and opened anew
+            part.unlink()
 
 
 @dataclass(eq=False)

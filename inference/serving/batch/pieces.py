@@ -10,6 +10,7 @@ import gzip
 import importlib
 import io
 import os
+import sys
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -67,14 +68,15 @@ class Unreadable(Exception):
 
 
 def size_for(source: Input, workers: int) -> int:
-    """Of what size to cut a file: by the file alone, so that a run that goes on later cuts it alike."""
+    """Of what size to cut a file, in bytes: a small one so that every worker has some of it."""
     return min(max(source.size // (workers * _PIECES_A_WORKER), SMALLEST_PIECE), LARGEST_PIECE)
 
 
 def cut(number: int, source: Input, size: int) -> Iterator[Piece]:
     """The file's pieces in order, of about `size` bytes; the last one is marked, and where the file cannot be
     read to its end, the last one says why."""
-    blank = Piece(number, str(source.path), upto=source.size)
+    # Absolute: a handler may change the working directory of the worker that reads it.
+    blank = Piece(number, str(source.path.absolute()), upto=source.size)
     kept: Piece | None = None
     try:
         for piece in _pieces(blank, source, size):
@@ -108,14 +110,16 @@ def _places(blank: Piece, source: Input, size: int) -> Iterator[Piece]:
 
 def _line_end(file: io.FileIO, start: int, size: int) -> int:
     """Where the line ends that has the byte `size` after `start`; past the file's end where none does."""
-    file.seek(start + size - 1)
-    for beyond in range(start + size - 1, start + size + MAX_RECORD + _BLOCK, _BLOCK):
+    place = start + size - 1
+    file.seek(place)
+    while place < start + size + MAX_RECORD + _BLOCK:
         block = file.read(_BLOCK)
         end = block.find(b"\n")
         if end >= 0:
-            return beyond + end + 1
-        if len(block) < _BLOCK:
-            return beyond + _BLOCK
+            return place + end + 1
+        if not block:  # a read may be short, but not empty, before the end
+            return sys.maxsize
+        place += len(block)
     raise Unreadable(_TOO_LONG, os.pread(file.fileno(), size, start).count(b"\n"))
 
 
@@ -144,18 +148,50 @@ def _batches(blank: Piece, source: Input, size: int) -> Iterator[Piece]:
     arrow: Any = importlib.import_module("pyarrow")
     parquet: Any = importlib.import_module("pyarrow.parquet")
     try:
+        texts = _texts(parquet.read_metadata(source.path))
         # A buffer streams the columns; without one pyarrow reads a row group as a whole.
         with parquet.ParquetFile(
-            source.path, buffer_size=2**20, pre_buffer=False, arrow_extensions_enabled=False
+            source.path,
+            buffer_size=2**20,
+            pre_buffer=False,
+            arrow_extensions_enabled=False,
+            read_dictionary=texts,
         ) as file:
             total, done = file.metadata.num_rows, 0
             for batch in file.iter_batches(_rows_of(file.metadata, size), use_threads=False):
-                done += batch.num_rows
-                table = arrow.Table.from_batches([batch])
-                upto = source.size * done // max(total, 1)
-                yield replace(blank, body=_encoded(table, parquet), upto=upto, rows=batch.num_rows)
-    except arrow.ArrowException as error:
+                for part in _halved(batch, size):
+                    done += part.num_rows
+                    upto = source.size * done // max(total, 1)
+                    yield replace(blank, body=_encoded(part), upto=upto, rows=part.num_rows)
+    except (arrow.ArrowException, ValueError) as error:
         raise Unreadable(f"it is damaged, or no Parquet file ({error})") from None
+    if done != total:
+        raise Unreadable(f"it is damaged: it holds {done:,} rows, and its footer says {total:,}")
+
+
+def _texts(metadata: Any) -> list[str]:
+    """The columns, not those inside others, in which a few bytes may stand for any number of long texts."""
+    schema = metadata.schema
+    columns = [schema.column(place) for place in range(len(schema.names))]
+    return [one.path for one in columns if one.physical_type == "BYTE_ARRAY" and one.path == one.name]
+
+
+def _halved(batch: Any, size: int) -> Iterator[Any]:
+    """A batch, or its halves, and so on, until each takes about `size` bytes or is a single row."""
+    if batch.num_rows <= 1 or _unfolded(batch) <= 2 * size:
+        yield batch
+        return
+    middle = batch.num_rows // 2
+    yield from _halved(batch.slice(0, middle), size)
+    yield from _halved(batch.slice(middle), size)
+
+
+def _unfolded(batch: Any) -> int:
+    """How many bytes its shared texts take when each has its own."""
+    compute: Any = importlib.import_module("pyarrow.compute")
+    shared = [column for column in batch.columns if hasattr(column, "dictionary")]
+    lengths = (compute.take(compute.binary_length(one.dictionary), one.indices) for one in shared)
+    return sum(compute.sum(one).as_py() or 0 for one in lengths)
 
 
 def _rows_of(metadata: Any, size: int) -> int:
@@ -165,7 +201,12 @@ def _rows_of(metadata: Any, size: int) -> int:
     return int(min(max(size * metadata.num_rows // max(total, 1), 1), _MOST_ROWS))
 
 
-def _encoded(table: Any, parquet: Any) -> bytes:
+def _encoded(batch: Any) -> bytes:
+    """A batch as a Parquet file of its own, with every text in its place."""
+    arrow: Any = importlib.import_module("pyarrow")
+    parquet: Any = importlib.import_module("pyarrow.parquet")
+    columns = [one.dictionary_decode() if hasattr(one, "dictionary") else one for one in batch.columns]
+    table = arrow.Table.from_arrays(columns, names=batch.schema.names)
     sink = io.BytesIO()
     parquet.write_table(table, sink, compression="none", use_dictionary=False, write_statistics=False)
     return sink.getvalue()

@@ -12,12 +12,12 @@ from typing import Any
 
 import orjson
 
-from inference.serving import codecs, log, media
+from inference.serving import log, media, parquet
 from inference.serving.batch import joined, lines
 from inference.serving.batch.inputs import BOM
 from inference.serving.batch.lines import BadLine, Counted
 from inference.serving.batch.pieces import Unreadable, read
-from inference.serving.errors import Refusal
+from inference.serving.errors import BadBody, Refusal
 from inference.serving.exchange import Request
 from inference.serving.media import CSV, PARQUET
 from inference.serving.predictor import Predictor
@@ -74,7 +74,9 @@ def _scored(predictor: Predictor, treatment: Treatment, body: bytes, counted: Co
     try:
         scored = score(predictor, request, policy, {})
     except Refusal as refusal:
-        return counted.lines, counted.rows, b"", 0, [], _first_failure(predictor, request, policy, refusal)
+        record, reason = _first_failure(predictor, request, policy, refusal)
+        line = None if record is None else counted.line_of(record)
+        return counted.lines, counted.rows, b"", 0, [], (line, reason)
     failures = [(counted.line_of(one.record), one.reason) for one in scored.failures]
     headers = len(counted.headers) if treatment.join else 0
     if trouble := _miscounted(scored.body, counted.rows, headers):
@@ -93,7 +95,7 @@ def _miscounted(answer: bytes, rows: int, headers: int) -> str:
 def _first_failure(
     predictor: Predictor, request: Request, policy: Policy, refusal: Refusal
 ) -> tuple[int | None, str]:
-    """Which line it was: the same records again, where errors are kept, show it."""
+    """Which record it was, from 0: the same ones again, where errors are kept, show it."""
     if refusal.status >= 500:
         log.failure(str(refusal), refusal.__cause__, indent="  ")
     try:
@@ -103,20 +105,21 @@ def _first_failure(
     if not again.failures:
         return None, f"{refusal} (and not when tried again)"
     first = again.failures[0]
-    return lines.count(bytes(request.body), policy.header.encode()).line_of(first.record), first.reason
+    return first.record, first.reason
 
 
 def _parquet_rows(body: bytes) -> int:
-    parquet: Any = importlib.import_module("pyarrow.parquet")
+    reader: Any = importlib.import_module("pyarrow.parquet")
     arrow: Any = importlib.import_module("pyarrow")
-    return int(parquet.read_metadata(arrow.BufferReader(body)).num_rows)
+    return int(reader.read_metadata(arrow.BufferReader(body)).num_rows)
 
 
 def _joined(treatment: Treatment, body: bytes, scored: Scored, counted: Counted) -> bytes:
     answers = lines.split(scored.body)
     if treatment.content_type == PARQUET:
-        decoded = codecs.decode(body, media.content_type(PARQUET)).instances
-        return joined.join([orjson.dumps(row) for row in decoded], answers, treatment.content_type)
+        # A row that JSON cannot hold was answered with its error, which says what is in it.
+        rows = [None if isinstance(row, BadBody) else row for row in parquet.decode_each(body)]
+        return joined.join([orjson.dumps(row) for row in rows], answers, treatment.content_type)
     found = lines.split(body)
     if counted.records is not None:
         places = sorted({*counted.records, *counted.headers})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
 import time
@@ -51,8 +52,10 @@ class Progress:
             self._write("\r" + " " * (shutil.get_terminal_size().columns - 1) + "\r")
 
     def _write(self, text: str) -> None:
-        self.stream.write(text)
-        self.stream.flush()
+        # A full disk or a closed pipe behind stderr must not stop the scoring.
+        with contextlib.suppress(OSError, ValueError):
+            self.stream.write(text)
+            self.stream.flush()
 
 
 def line(progress: Progress, seconds: float) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from inference.serving.errors import escaped
+
 
 @dataclass(frozen=True)
 class FileReport:
@@ -44,7 +46,7 @@ def text(report: Report) -> str:
     scored = [one for one in report.files if one.again and not one.reason]
     lines = [f"failed: {one.reason}" for one in report.failed]
     lines += [
-        f"{report.output / one.name}.errors.jsonl: {one.rows_failed:,} rows failed"
+        f"{report.output / one.name}.errors.jsonl: rows failed {one.rows_failed:,}"
         for one in report.files
         if one.rows_failed and not one.reason
     ]
@@ -57,7 +59,8 @@ def text(report: Report) -> str:
     fresh = sum(one.rows_in for one in scored)
     rate = f" ({fresh / report.seconds:,.0f} rows/s)" if fresh and report.seconds > 0 else ""
     lines.append(f"scored in {report.seconds:.1f} s{rate}; answers in {report.output}")
-    return "\n".join(lines) + "\n"
+    # A file's name may hold what a terminal obeys.
+    return "\n".join(map(escaped, lines)) + "\n"
 
 
 def _counts(scored: list[FileReport], kept: list[FileReport], failed: tuple[FileReport, ...]) -> list[str]:

@@ -18,8 +18,10 @@ from inference.serving.batch.progress import Progress
 from inference.serving.batch.report import FileReport, Report
 from inference.serving.errors import Refusal
 
-# Entries are written at most this often, so that many small files do not cost a write of all entries each.
+# Entries are written at most this often, and for at most a part of the time, so that many small files do not
+# cost a write of all entries each.
 _COMMIT_S = 0.2
+_COMMIT_PART = 10
 
 
 @dataclass(frozen=True)
@@ -56,12 +58,12 @@ def run(options: Options) -> Report:
         files = [
             _File(one, identity, options.output) for one, identity in zip(found, identities, strict=True)
         ]
-        done = [one for one in files if _is_finished(one, known)]
-        todo = [one for one in files if one not in done]
+        finished = {one.source.name for one in files if _is_finished(one, known)}
+        todo = [one for one in files if one.source.name not in finished]
         _forget(todo, known, options.output)
         plan = engines.Plan(at.folder, settings, options.workers)
         seconds = _score(todo, _Records(options.output, known), options.engine, plan) if todo else 0.0
-        reports = {one.source.name: _kept(known[one.source.name], one.source.name) for one in done}
+        reports = {name: _kept(known[name], name) for name in sorted(finished)}
         reports |= {one.source.name: one.report() for one in todo}
     return Report(options.output, tuple(reports[one.name] for one in found), seconds)
 
@@ -109,7 +111,8 @@ class _File:
 
 def _is_finished(file: _File, known: Ledger) -> bool:
     name = file.source.name
-    return ledger.is_finished(known.get(name), file.identity, outputs.out_path(file.folder, name))
+    out, errors = outputs.out_path(file.folder, name), outputs.errors_path(file.folder, name)
+    return ledger.is_finished(known.get(name), file.identity, out, errors)
 
 
 def _kept(entry: Entry, name: str) -> FileReport:
@@ -129,7 +132,7 @@ def _forget(todo: list[_File], known: Ledger, folder: Path) -> None:
 
 def _score(todo: list[_File], records: _Records, engine: str, plan: engines.Plan) -> float:
     """Score the files; the seconds it took, without the time to load the model."""
-    log.event(f"{len(todo)} files to score")
+    log.event(f"files to score: {len(todo):,}")
     running = engines.start(engine, plan)
     progress = Progress(len(todo), sum(one.source.size for one in todo))
     try:
@@ -140,8 +143,8 @@ def _score(todo: list[_File], records: _Records, engine: str, plan: engines.Plan
         records.commit()
         return progress.seconds
     finally:
-        progress.clear()
         running.close()
+        progress.clear()
 
 
 def _show(file: _File, outcome: Outcome, progress: Progress) -> None:
@@ -181,7 +184,8 @@ def _take(file: _File, outcome: Outcome, records: _Records) -> None:
         if outcome.piece.last:
             _complete(file, records)
     except OSError as error:
-        file.fail(f"{file.source.path}: its answers cannot be written: {error.strerror} ({error.filename})")
+        place = error.filename or file.folder
+        file.fail(f"{file.source.path}: its answers cannot be written: {error.strerror} ({place})")
 
 
 def _place(file: _File, outcome: Outcome) -> str:
@@ -214,7 +218,7 @@ class _Records:
         self._folder = folder
         self._known = known
         self._waiting: list[_File] = []
-        self._last = 0.0
+        self._next = 0.0
 
     def add(self, file: _File) -> None:
         """Record a file now or with the next ones."""
@@ -223,7 +227,7 @@ class _Records:
             file.identity, file.rows, result.rows_out, result.rows_failed, status.st_size, status.st_mtime_ns
         )
         self._waiting.append(file)
-        if time.monotonic() - self._last >= _COMMIT_S:
+        if time.monotonic() >= self._next:
             self.commit()
 
     def commit(self) -> None:
@@ -231,13 +235,16 @@ class _Records:
 
         BadInput where that cannot be written: then nothing that is scored can be kept.
         """
+        began = time.monotonic()
         try:
             if self._waiting:
                 ledger.write(self._folder, self._known)
             for file in self._waiting:
                 file.result.publish()
         except OSError as error:
-            reason = f"{error.strerror} ({error.filename})"
-            raise BadInput(f"what is finished cannot be put into {self._folder}: {reason}") from None
+            raise BadInput(
+                f"what is finished cannot be put into {self._folder}: {error.strerror}; start again to go on"
+            ) from None
         self._waiting.clear()
-        self._last = time.monotonic()
+        ended = time.monotonic()
+        self._next = ended + max(_COMMIT_S, _COMMIT_PART * (ended - began))

@@ -7,7 +7,7 @@ to the service; other callers check nothing, and moto leaves it all out.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -25,6 +25,18 @@ NOUNS = {
     "float": "Member must have value",
     "double": "Member must have value",
 }
+# JSON's types for the service model's; a number that is none of an integer's is told apart below.
+TYPES: Mapping[str, tuple[type, ...]] = {
+    "structure": (dict,),
+    "map": (dict,),
+    "list": (list,),
+    "string": (str,),
+    "boolean": (bool,),
+    "integer": (int,),
+    "long": (int,),
+    "float": (int, float),
+    "double": (int, float),
+}
 
 
 @cache
@@ -34,7 +46,10 @@ def service() -> ServiceModel:
 
 
 def check(operation: str, request: dict[str, Any]) -> None:
-    """Raises the ValidationException that SageMaker answers where a member breaks its constraint."""
+    """Raises the ValidationException that SageMaker answers where a member breaks its constraint.
+
+    A member of another type is its SerializationException, in words of ours.
+    """
     shape = _operation(operation).input_shape
     found = list(_violations(shape, request, "")) if shape else []
     if found:
@@ -46,7 +61,18 @@ def _operation(name: str) -> OperationModel:
     return service().operation_model(name)
 
 
+def _must_be_of_type(shape: Shape, value: Any, place: str) -> None:
+    types = TYPES.get(shape.type_name)
+    if types and (not isinstance(value, types) or (isinstance(value, bool) and bool not in types)):
+        raise AwsError(
+            400,
+            "SerializationException",
+            f"{place or 'the request'}: expected type {shape.type_name}, not {_shown(value)[:100]!r}",
+        )
+
+
 def _violations(shape: Shape, value: Any, place: str) -> Iterator[str]:
+    _must_be_of_type(shape, value, place)
     broken = list(_rules_broken(shape, value))
     for rule in broken:
         shown = "Value" if shape.metadata.get("sensitive") else f"Value '{_shown(value)}'"
@@ -72,6 +98,8 @@ def _in_structure(shape: StructureShape, value: dict[str, Any], place: str) -> I
 def _in_map(shape: MapShape, value: dict[str, Any], place: str) -> Iterator[str]:
     for part, members in (("keys", value.keys()), ("value", value.values())):
         member = shape.key if part == "keys" else shape.value
+        for given in members:
+            _must_be_of_type(member, given, place)
         if any(list(_rules_broken(member, given)) for given in members):
             rules = ", ".join(_rules_of(member))
             shown = f"Value '{_shown(value)}' at '{place}' failed to satisfy constraint"

@@ -15,6 +15,8 @@ FLUSH_S = 10.0
 # What PutLogEvents takes in one call. Source: CloudWatch Logs, API_PutLogEvents.
 BATCH_EVENTS = 1_000
 EVENT_OVERHEAD, BATCH_BYTES = 26, 1_000_000
+# What waits to be put: who writes more waits too, as a process does on a full pipe.
+BACKLOG_EVENTS, BACKLOG_BYTES = 10_000, 8_000_000
 
 _log = logging.getLogger(__name__)
 Event = dict[str, Any]
@@ -27,17 +29,20 @@ class LogStream:
         self.group, self.name = group, name
         self._cloud, self._caller = cloud, caller
         self._lines: list[Event] = []
+        self._size = 0  # of their messages, in characters
         self._changed = threading.Condition()
         self._written = self._done = 0  # lines, ever
         self._closed = False
         threading.Thread(target=self._ship, name=f"log of {name}", daemon=True).start()
 
     def write(self, line: str) -> None:
-        """Takes one line; it is in CloudWatch Logs a moment later."""
+        """Takes one line; it is in CloudWatch Logs a moment later. Blocks while too much waits for that."""
         # CloudWatch refuses an empty message, and a traceback's blank line should stay one.
         event = {"timestamp": int(time.time() * 1000), "message": line or " "}
         with self._changed:
+            self._changed.wait_for(self._has_room)
             self._lines.append(event)
+            self._size += len(line)
             self._written += 1
             self._changed.notify_all()
 
@@ -60,14 +65,19 @@ class LogStream:
                 self._changed.wait_for(lambda: self._lines or self._closed)
                 if self._closed:
                     return
-            time.sleep(GATHER_S)
+                is_full = len(self._lines) >= BATCH_EVENTS or self._size >= BATCH_BYTES
+            time.sleep(0 if is_full else GATHER_S)
             with self._changed:
                 batch = _first_batch(self._lines)
                 del self._lines[: len(batch)]
+                self._size = sum(len(event["message"]) for event in self._lines)
             self._put(batch)
             with self._changed:
                 self._done += len(batch)
                 self._changed.notify_all()
+
+    def _has_room(self) -> bool:
+        return self._closed or (len(self._lines) < BACKLOG_EVENTS and self._size < BACKLOG_BYTES)
 
     def _put(self, batch: list[Event]) -> None:
         payload = {"logGroupName": self.group, "logStreamName": self.name, "logEvents": batch}

@@ -46,6 +46,8 @@ def folder(tmp_path):
 def test_every_file_is_counted_and_known_by_its_content(folder):
     place = folder(b_jsonl=b"1\n\n2\n", a__c_jsonl=b"1\n2\n3")
     (place / "_SUCCESS").write_bytes(b"")
+    (place / "_temporary").mkdir()
+    (place / "_temporary" / "b.jsonl").write_bytes(b"4\n")
     found = look(place)
     assert [(f.name, f.size, f.rows, f.blank) for f in found.files] == [
         ("a/c.jsonl", 5, 3, 0),

@@ -43,14 +43,23 @@ def test_an_output_is_one_command_s_at_a_time_and_a_killed_one_holds_nothing(tmp
         "import pathlib, sys, time\n"
         "from deploy.batch import outputs\n"
         "place = pathlib.Path(sys.argv[1])\n"
-        "with outputs.held(place), outputs.written(place / 'sub/a.out') as file:\n"
+        "with outputs.held(place, ['sub/a']), outputs.written(place / 'sub/a.out') as file:\n"
         "    file.write(b'half'); file.flush(); print('held', flush=True); time.sleep(60)\n"
     )
     with subprocess.Popen([sys.executable, "-c", script, tmp_path], stdout=subprocess.PIPE) as other:
         assert other.stdout and other.stdout.readline() == b"held\n"
-        with pytest.raises(BatchError, match="another command writes into it"), outputs.held(tmp_path):
+        taken = pytest.raises(BatchError, match="another command writes into it")
+        with taken, outputs.held(tmp_path, ["sub/a"]):
             pass
         assert names(tmp_path / "sub") == [".a.out.slipway-part"]
         other.send_signal(signal.SIGKILL)
-    with outputs.held(tmp_path):
+    with outputs.held(tmp_path, ["sub/a"]):
         assert names(tmp_path / "sub") == []
+
+
+def test_what_another_command_writes_in_another_folder_of_output_is_let_alone(tmp_path):
+    with outputs.held(tmp_path / "sub", ["b"]), outputs.written(tmp_path / "sub/b.out") as file:
+        with outputs.held(tmp_path, ["a"]):
+            pass
+        file.write(b"whole")
+    assert (tmp_path / "sub/b.out").read_bytes() == b"whole"

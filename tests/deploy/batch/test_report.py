@@ -35,8 +35,8 @@ def test_a_file_of_something_else_is_no_report_and_stays(body):
 
 def test_a_person_is_told_counts_failures_and_what_is_missing():
     assert list(report.lines(WHOLE, "out", {"b.csv": "no result"})) == [
-        "1 of 2 files, 3 rows in, 3 rows out, 1 rows failed",
-        "  a.csv: 1 rows failed, see a.csv.errors.jsonl",
+        "1 of 2 files, 3 rows in, 3 rows out, 1 row failed",
+        "  a.csv: 1 row failed, see a.csv.errors.jsonl",
         "  b.csv: no result",
         "results in out, each as <file>.out; job job-1",
     ]

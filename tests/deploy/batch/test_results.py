@@ -30,7 +30,25 @@ def read(body: bytes, form: Form) -> Answers:
     ],
 )
 def test_a_result_is_found_by_its_name_or_by_an_end_of_it_that_only_one_has(names, keys, found):
-    assert results.matched(names, keys) == {name: keys[at] for name, at in found.items()}
+    assert results.matched(names, keys, private=True) == {name: keys[at] for name, at in found.items()}
+
+
+def test_where_others_results_may_lie_a_result_has_its_very_name():
+    keys = ["other/a.csv.out", "b.csv.out"]
+    assert results.matched(["a.csv", "sub/b.csv"], keys, private=False) == {}
+    assert results.matched(["a.csv", "b.csv"], keys, private=False) == {"b.csv": "b.csv.out"}
+
+
+@pytest.mark.timeout(60)
+def test_results_of_many_other_files_are_not_compared_one_by_one():
+    names, keys = ([f"{day}/{n}.csv" for n in range(day, day + 20_000)] for day in (1, 50_000))
+    keys = [f"{key}.out" for key in keys]
+    assert results.matched(names, [*keys, "x/7.csv.out"], private=True) == {"1/7.csv": "x/7.csv.out"}
+
+
+def test_a_failed_row_may_stand_behind_a_field_of_any_length():
+    body = b"x" * 200_000 + b",slipway_error,bad\n"
+    assert read(body, Form(CSV, kept=True)).failures == [Failure(0, "bad")]
 
 
 def test_failed_rows_are_found_in_json_lines_alone_or_joined():

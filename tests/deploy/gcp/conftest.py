@@ -13,7 +13,7 @@ pytest.importorskip("gcp_storage_emulator")
 
 from deploy import config, gcp  # noqa: E402 - what is not installed is skipped first
 from deploy.__main__ import main  # noqa: E402 - likewise
-from deploy.gcp import clients, inventory, staging  # noqa: E402 - likewise
+from deploy.gcp import clients, inventory, storage  # noqa: E402 - likewise
 from deploy.target import Request  # noqa: E402 - likewise
 
 PROJECT, REGION, BUCKET = "slipway-tests", "us-central1", "slipway-tests-gcp"
@@ -32,7 +32,7 @@ machine_type = "n2-standard-2"
 def forget() -> None:
     """The next verb makes its clients anew, as a new process would."""
     made = (clients.credentials, clients.session, clients.bucket_client, clients.models, clients.endpoints)
-    for cached in (*made, staging._owned):
+    for cached in (*made, storage._owned):
         cached.cache_clear()
 
 
@@ -58,7 +58,7 @@ def deploy(google: Any) -> Callable[..., int]:
     """Runs a verb with CLOUD=gcp."""
 
     def run(place: Path, verb: str = "deploy-endpoint", *options: str) -> int:
-        staging._owned.cache_clear()
+        storage._owned.cache_clear()
         return main([verb, "--project", str(place), "--cloud", "gcp", *options])
 
     return run

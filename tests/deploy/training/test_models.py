@@ -83,6 +83,16 @@ def test_a_model_that_cannot_take_the_place_leaves_the_last_one(tmp_path):
     assert (tmp_path / "model/deep/weights").read_text() == "1"
 
 
+def test_a_model_that_was_made_here_is_kept_when_another_takes_its_place(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/weights").write_text("mine")
+    install(tmp_path, "1", job())
+    assert (tmp_path / "model-before-iris-1/weights").read_text() == "mine"
+    # One of a job is not: the job has it.
+    install(tmp_path, "2", job("iris-2", 1))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "model-before-iris-1", "model.json"]
+
+
 def test_what_a_killed_run_left_is_removed_and_what_a_living_one_has_is_not(tmp_path):
     script = (
         "import sys, time\nfrom pathlib import Path\nfrom deploy.training import models\n"

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from inference.serving import loading, samples
+from inference.serving import exchange, loading, samples
 from inference.serving.errors import StartError
 
 GOOD = "class Handler:\n    def load(self, model_dir): pass\n    def predict(self, inputs): return inputs\n"
@@ -24,7 +24,7 @@ def load(tmp_path, monkeypatch):
         if lines is not None:
             (tmp_path / "code/samples.jsonl").write_text(lines)
         predictor = loading.load(tmp_path)
-        samples.check(predictor, tmp_path)
+        samples.check(lambda sample: exchange.attempt(predictor, sample, {}), tmp_path)
         return predictor
 
     yield loaded

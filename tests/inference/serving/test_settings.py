@@ -97,6 +97,7 @@ def test_a_transform_job_raises_the_body_limit_to_what_the_platform_sends(stated
         ("SLIPWAY_BATCH_HEADER", "a,a"),
         ("SLIPWAY_BATCH_HEADER", 'a,"b'),
         ("SLIPWAY_BATCH_HEADER", "a,b\n1,2"),
+        ("SLIPWAY_BATCH_HEADER", "a,b\r\n"),
         ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "101"),
         ("SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", "many"),
     ],

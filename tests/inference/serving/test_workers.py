@@ -101,11 +101,37 @@ def test_a_handler_that_starts_a_thread_is_loaded_by_each_worker(crew, tmp_path)
     assert len(loaders(tmp_path)) == 2
 
 
-@pytest.mark.parametrize("load", ["pass", THREAD])
+@pytest.mark.parametrize("load", ["pass", THREAD], ids=["shared model", "own models"])
 def test_a_worker_that_dies_loses_what_it_had_and_is_replaced(crew, load):
     workers = crew(load)
     assert [reply.lost for reply in ask(workers, '"die"', "1", '"die"', "1")] == [True, False, True, False]
     assert [reply.lost for reply in ask(workers, '"meet"', '"meet"')] == [False, False]
+
+
+@pytest.mark.parametrize("load", ["pass", THREAD], ids=["shared model", "own models"])
+def test_a_worker_that_dies_is_missed_though_what_it_forked_lives_on(crew, tmp_path, load):
+    handler = TELLING.replace(
+        'if "die" in values:',
+        'if "die" in values:\n'
+        "            if not (child := os.fork()):\n"
+        "                time.sleep(60)\n"
+        "            open(os.path.join(self.met, str(child)), 'w').close()",
+    )
+    workers = crew(load, handler=handler)
+    lost = ask(workers, '"die"')
+    for child in (tmp_path / "met").iterdir():
+        os.kill(int(child.name), signal.SIGKILL)
+    assert [reply.lost for reply in lost] == [True]
+
+
+def test_a_handler_that_ignores_its_children_and_closes_its_output_is_forked_all_the_same(
+    crew, tmp_path, capfd
+):
+    workers = crew("import signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); sys.stdout = None")
+    assert [reply.lost for reply in ask(workers, '"die"', '"meet"', '"meet"')] == [True, False, False]
+    workers.close()
+    assert len(loaders(tmp_path)) == 1
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_a_killed_loader_is_replaced_when_a_worker_is_needed(crew, tmp_path):
@@ -118,7 +144,7 @@ def test_a_killed_loader_is_replaced_when_a_worker_is_needed(crew, tmp_path):
     assert len(loaders(tmp_path)) == 2
 
 
-@pytest.mark.parametrize("load", ["pass", THREAD])
+@pytest.mark.parametrize("load", ["pass", THREAD], ids=["shared model", "own models"])
 def test_closed_workers_are_gone_in_the_middle_of_their_work(crew, tmp_path, load):
     workers = crew(load)
     met = [numbers(reply) for reply in ask(workers, '"meet"', '"meet"')]
@@ -130,7 +156,11 @@ def test_closed_workers_are_gone_in_the_middle_of_their_work(crew, tmp_path, loa
 
 @pytest.mark.parametrize(
     ("load", "reason"),
-    [("1 / 0", "the process that does it failed"), ("os.kill(os.getpid(), 9)", "was ended by SIGKILL")],
+    [
+        ("1 / 0", "the process that does it failed"),
+        (f"{THREAD.replace('True', 'False')}; 1 / 0", "the process that does it failed"),
+        ("os.kill(os.getpid(), 9)", "was ended by SIGKILL"),
+    ],
 )
 def test_a_handler_that_does_not_load_is_an_error(crew, load, reason):
     with pytest.raises(WorkersFailed, match=reason):

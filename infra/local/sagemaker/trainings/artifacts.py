@@ -25,7 +25,11 @@ def pack(folder: Path, place: Path, say: Callable[[str], None]) -> Path | None:
     """The folder's files as a .tar.gz in `place`, None where there are none.
 
     A link to a file in the folder is that file; any other link, and what is no file, is left out, and said.
+    So is the folder itself where a script has put a link to somewhere outside of `place` there.
     """
+    if not folder.resolve().is_relative_to(place.resolve()):
+        say(f"{folder.name} is left out: it is a link that leads elsewhere")
+        return None
     members = list(_members(folder, say))
     if not members:
         return None

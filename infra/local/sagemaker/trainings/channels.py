@@ -87,7 +87,7 @@ def _in_manifest(text: bytes, url: str) -> list[Item]:
         first, *names = json.loads(text)
         prefix = Place.of(first["prefix"])
         return [Item(prefix.bucket, prefix.key + name, name) for name in names]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         expected = 'expected [{"prefix": "s3://bucket/prefix/"}, "name", …]'
         raise DownloadFailed(f" {url} is no manifest, {expected}") from error
 

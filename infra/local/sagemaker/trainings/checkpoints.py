@@ -10,7 +10,7 @@ import contextlib
 import os
 import stat
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,21 +32,26 @@ class Checkpoints:
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._follow, name=f"checkpoints {url}", daemon=True)
 
-    def fetch(self) -> None:
-        """Brings the last job's checkpoints; none is no failure. Raises DownloadFailed."""
+    def fetch(self, go_on: Callable[[], None]) -> None:
+        """Brings the last job's checkpoints, if any. Raises DownloadFailed, or what `go_on` raises."""
         url = f"s3://{self._place.bucket}/{self._place.key}"
         source: Mapping[str, Any] = {"S3DataType": "S3Prefix", "S3Uri": url}
         for _ in channels.download(self._cloud, self._caller, source, self._folder):
-            pass
+            go_on()
         self._known = _seen(self._folder)
         self._thread.start()
 
     def close(self) -> None:
         """Copies what is not there yet; the job has ended. Raises AwsError."""
+        self.leave()
+        if self._thread.ident:
+            self._copy()
+
+    def leave(self) -> None:
+        """Copies nothing more, and deletes nothing: what becomes of the folder now is not the job's doing."""
         self._closing.set()
         if self._thread.ident:
             self._thread.join()
-            self._copy()
 
     def _follow(self) -> None:
         while not self._closing.wait(self._cloud.settings.checkpoint_interval_s):

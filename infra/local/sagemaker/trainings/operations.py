@@ -57,7 +57,10 @@ class TrainingOperations:
     def list_training_jobs(self, caller: Caller, request: Json) -> Json:
         """ListTrainingJobs."""
         constraints.check("ListTrainingJobs", request)
-        items = [descriptions.summarised(one) for one in self._jobs.all_of(caller)]
+        # No job here keeps its instance warm, or has a training plan.
+        has_none = request.get("WarmPoolStatusEquals") or request.get("TrainingPlanArnEquals")
+        jobs = [] if has_none else self._jobs.all_of(caller)
+        items = [descriptions.summarised(one) for one in jobs]
         answer = listing.page(items, request, "TrainingJob")
         return {"TrainingJobSummaries": answer.pop("TrainingJobs"), **answer}
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import secrets
 import shutil
 import threading
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from infra.local import processes
@@ -81,6 +83,8 @@ class Run:
             _log.exception("training job %s", self._job.name)
             failure = self._told(f"{INTERNAL} ({error})")
         finally:
+            if self._checkpoints:
+                self._checkpoints.leave()
             self._log.close()
             remove(self._folders.place)
             self._jobs.end(self._key, failure[:REASON_BYTES], model=model)
@@ -96,20 +100,33 @@ class Run:
             if one["ChannelName"] in container.PROGRAMS:
                 self._folders.rewrite_programs(folder, container.PROGRAMS[one["ChannelName"]])
         if self._checkpoints:
-            self._checkpoints.fetch()
+            self._checkpoints.fetch(self._go_on)
 
     def _train(self) -> int:
         """The container's exit status, negative for the signal that ended it."""
         self._enter("Training")
-        settings = self._cloud.settings
-        command = container.command(self._folders, self._job, settings)
+        command = container.command(self._folders, self._job, self._cloud.settings)
+        if not self._wanted:
+            return self._run_to_its_end(command, self._log.write)
+        finder = metrics.Finder(self._wanted, self._note, self._log.write)
+
+        def hear(line: str) -> None:
+            self._log.write(line)
+            finder.look(line)
+
+        try:
+            return self._run_to_its_end(command, hear)
+        finally:
+            finder.close()
+
+    def _run_to_its_end(self, command: processes.Command, hear: Callable[[str], None]) -> int:
         with self._lock:
             self._go_on()
-            self._process = processes.start(command, self._hear)
+            self._process = processes.start(command, hear)
         status = self._process.wait(self._seconds_left())
         if status is None:
             self._jobs.stop(self._key, exceeded=True)
-            status = self._process.stop(settings.training_stop_grace_s)
+            status = self._process.stop(self._cloud.settings.training_stop_grace_s)
         return status
 
     def _seconds_left(self) -> float:
@@ -120,11 +137,9 @@ class Run:
         most: float = limits.get("MaxRuntimeInSeconds", DEFAULT_RUNTIME_S)
         return max(0.0, most - (time.time() - job.started))
 
-    def _hear(self, line: str) -> None:
-        self._log.write(line)
-        if seen := metrics.read(line, self._wanted):
-            self._metrics = {**self._metrics, **seen}
-            self._jobs.note(self._key, metrics=self._metrics)
+    def _note(self, seen: Mapping[str, metrics.Reading]) -> None:
+        self._metrics = {**self._metrics, **seen}
+        self._jobs.note(self._key, metrics=self._metrics)
 
     def _algorithm_failure(self, status: int) -> str:
         """The form that public issues show, with the start of what the script wrote."""
@@ -176,7 +191,8 @@ def remove(place: Path) -> None:
     for here, folders, _ in os.walk(place):
         for name in folders:
             if not Path(here, name).is_symlink():
-                Path(here, name).chmod(0o700)
+                with contextlib.suppress(OSError):
+                    Path(here, name).chmod(0o700)
     shutil.rmtree(place, ignore_errors=True)
 
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 SAFE_DIGITS = 18  # of an integer: more is kept as text, and Python would refuse 4,300 of them
-
-
 TOO_DEEP = "it is nested too deeply"
 
 
@@ -49,15 +47,21 @@ def names(text: bytes) -> Container[str] | None:
 
 
 def write(value: Any) -> bytes:
-    """The value on one line, without spaces, its keys in their order."""
+    """The value on one line, without spaces, its keys in their order. Raises ValueError if it is too deep."""
     try:
-        text = _ENCODER.encode(value)
+        try:
+            return _text(value, _ENCODER).encode()
+        except UnicodeEncodeError:  # half a surrogate pair, which JSON allows as an escape
+            return _text(value, _ESCAPING).encode()
+    except RecursionError as error:
+        raise ValueError(TOO_DEEP) from error
+
+
+def _text(value: Any, encoder: json.JSONEncoder) -> str:
+    try:
+        return encoder.encode(value)
     except _HasLiteral:
-        text = "".join(_pieces(value))
-    try:
-        return text.encode()
-    except UnicodeEncodeError:  # half a surrogate pair, which JSON allows as an escape
-        return json.dumps(value, separators=(",", ":")).encode()
+        return "".join(_pieces(value, encoder))
 
 
 def _exact(string: str) -> Any:
@@ -84,24 +88,25 @@ def _literal(value: Any) -> Any:
     raise _HasLiteral
 
 
-def _pieces(value: Any) -> Iterator[str]:
+def _pieces(value: Any, encoder: json.JSONEncoder) -> Iterator[str]:
     if isinstance(value, Literal):
         yield value.text
     elif isinstance(value, dict):
         for number, (key, member) in enumerate(value.items()):
-            yield ("," if number else "{") + _ENCODER.encode(key) + ":"
-            yield from _pieces(member)
+            yield ("," if number else "{") + encoder.encode(key) + ":"
+            yield from _pieces(member, encoder)
         yield "}" if value else "{}"
     elif isinstance(value, list):
         for number, member in enumerate(value):
             yield "," if number else "["
-            yield from _pieces(member)
+            yield from _pieces(member, encoder)
         yield "]" if value else "[]"
     else:
-        yield _ENCODER.encode(value)
+        yield encoder.encode(value)
 
 
 _DECODER = json.JSONDecoder(parse_int=_integer, parse_float=_float, parse_constant=_constant)
 _PLAIN = json.JSONDecoder(parse_constant=_constant)
 _SPACED = json.JSONEncoder(ensure_ascii=False)
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_literal)
+_ESCAPING = json.JSONEncoder(separators=(",", ":"), default=_literal)

@@ -150,14 +150,18 @@ class _Window:
         if payload is None:
             self._places.release()
             return False
-        waiting.append(self._pool.submit(self._answer, payload.data))
+        waiting.append(self._pool.submit(self._answer, payload))
         return True
 
-    def _answer(self, payload: bytes) -> bytes:
+    def _answer(self, payload: Payload) -> bytes:
         processing = self._handling.processing
-        answer = self._poster.post(joining.for_container(processing, payload))
-        if processing.is_needed:
-            answer = joining.for_output(processing, payload, answer)
+        try:
+            answer = self._poster.post(joining.for_container(processing, payload.data))
+            if processing.is_needed:
+                answer = joining.for_output(processing, payload.data, answer)
+        except DataError as error:
+            begins = f"the request began with record {payload.first} of the object"
+            raise DataError(f"{error} ({begins})") from None
         is_ended = not answer or answer.endswith(b"\n")
         return answer if is_ended or not self._handling.ends_lines else answer + b"\n"
 

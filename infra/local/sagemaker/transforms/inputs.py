@@ -94,7 +94,7 @@ def _manifest(cloud: Cloud, caller: Caller, url: str, role: str) -> list[Any]:
         raise nothing_found(url, caller.region, role) from None
     try:
         manifest = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise refusal(f'The manifest "{url}" is no JSON: {error}.') from None
     if not _is_manifest(manifest):
         raise refusal(

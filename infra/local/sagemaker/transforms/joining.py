@@ -93,7 +93,7 @@ def _joined(kind: str, path: filters.Path, pair: tuple[bytes, bytes], place: str
         return side_by_side
     given, predicted = _parsed(record, INPUT_FAILED, place), _parsed(answer, OUTPUT_FAILED, place)
     value = {**given, OUTPUT: predicted} if isinstance(given, dict) else {INPUT: given, OUTPUT: predicted}
-    return exactjson.write(_selected(path, value, place))
+    return _written(path, value, place)
 
 
 def _spliced(record: bytes, answer: bytes, place: str) -> bytes | None:
@@ -109,7 +109,7 @@ def _spliced(record: bytes, answer: bytes, place: str) -> bytes | None:
 
 def _filtered(kind: str, path: filters.Path, record: bytes, place: str) -> bytes:
     if kind != CSV:
-        return exactjson.write(_selected(path, _parsed(record, FAILED, place), place))
+        return _written(path, _parsed(record, FAILED, place), place)
     chosen = _selected(path, _cells(record, place), place)
     return chosen if isinstance(chosen, bytes) else b",".join(chosen)
 
@@ -119,6 +119,14 @@ def _selected(path: filters.Path, value: Any, place: str) -> Any:
         return filters.select(path, value)
     except filters.FilterError as error:
         raise DataError(f"Failed to filter {place}: {error}") from None
+
+
+def _written(path: filters.Path, value: Any, place: str) -> bytes:
+    chosen = _selected(path, value, place)
+    try:
+        return exactjson.write(chosen)
+    except ValueError as error:
+        raise DataError(f"Failed to write {place}: {error}") from None
 
 
 def _parsed(text: bytes, failure: str, place: str) -> Any:

@@ -31,8 +31,8 @@ class Parameters:
 
     @property
     def payload_bytes(self) -> int:
-        """The limit of one request's body; what has none is cut at the most that SageMaker would take."""
-        return (self.payload_mb or MOST_MB) * MIB
+        """The limit of one request's body; without one, those at once share the most that SageMaker takes."""
+        return (self.payload_mb or max(1, MOST_MB // self.concurrent)) * MIB
 
 
 def answered(port: int) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ refused (4xx) would be refused again, so it is not.
 from __future__ import annotations
 
 import http.client
+import select
 import socket
 import threading
 import time
@@ -37,6 +38,14 @@ class Client:
     retries: int = 3
 
 
+class _OurSide(Exception):
+    """Not the container failed: the object cannot be read, or its answer not be kept."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
+
+
 class Poster:
     """Posts to one container, from any thread; each thread has a connection of its own."""
 
@@ -52,13 +61,22 @@ class Poster:
         return b"".join(answer)
 
     def stream(self, source: Callable[[], BinaryIO], output: BinaryIO) -> None:
-        """Posts all that `source` opens in chunks, and writes the answer to `output`, which is empty."""
+        """Posts all that `source` opens in chunks, and writes the answer to `output`, which is empty.
+
+        What reading the one or writing the other raises passes through: it is not tried again.
+        """
 
         def begin_again() -> None:
             output.seek(0)
             output.truncate()
 
-        self._attempt(source, output.write, begin_again)
+        def keep(piece: bytes) -> None:
+            try:
+                output.write(piece)
+            except OSError as error:  # a full disk
+                raise _OurSide(error) from error
+
+        self._attempt(source, keep, begin_again)
 
     def close(self) -> None:
         """Closes the connections."""
@@ -76,6 +94,9 @@ class Poster:
                 failure = FileFailed(failures.NO_RESPONSE, client=False)
                 self._recover(error)
                 continue
+            except _OurSide as failed:
+                self._drop()  # the request is half sent, or its answer half read
+                raise failed.error from None
             if status == http.HTTPStatus.OK:
                 return
             failure = failures.refused(status, said)
@@ -87,7 +108,7 @@ class Poster:
         """Sends one request and gives the pieces of a 200 to `take`; else returns what was said."""
         deadline = time.monotonic() + self._client.timeout_s
         connection = self._connection()
-        is_cut_short = self._send(connection, body)
+        is_cut_short = self._send(connection, body, deadline)
         sock = connection.sock
         sock.settimeout(_left(deadline))
         response = connection.getresponse()
@@ -100,7 +121,7 @@ class Poster:
             self._drop()
         return response.status, b"".join(said)
 
-    def _send(self, connection: http.client.HTTPConnection, body: Body) -> bool:
+    def _send(self, connection: http.client.HTTPConnection, body: Body, deadline: float) -> bool:
         """Whether the container had enough before the end: it may have answered all the same."""
         headers = dict(self._client.headers)
         try:
@@ -109,7 +130,7 @@ class Poster:
                 return False
             with body() as stream:
                 chunked = {**headers, "Transfer-Encoding": "chunked"}
-                blocks = iter(lambda: stream.read(CHUNK), b"")
+                blocks = _blocks(stream, deadline)
                 connection.request("POST", "/invocations", blocks, chunked, encode_chunked=True)
         except (BrokenPipeError, ConnectionResetError):
             if connection.sock is None:  # not even connected
@@ -120,7 +141,8 @@ class Poster:
     def _connection(self) -> http.client.HTTPConnection:
         kept: http.client.HTTPConnection | None = getattr(self._own, "connection", None)
         port = self._container.port
-        if kept and kept.port == port and time.monotonic() - self._own.used < KEEP_ALIVE_S:
+        is_recent = kept and time.monotonic() - self._own.used < KEEP_ALIVE_S
+        if kept and kept.port == port and is_recent and not _is_closed(kept.sock):
             if kept.sock:
                 kept.sock.settimeout(self._client.timeout_s)
             return kept
@@ -154,11 +176,34 @@ class Poster:
                 raise JobFailed(failures.CONTAINER_GONE)
 
 
+def _blocks(stream: BinaryIO, deadline: float) -> Iterator[bytes]:
+    while True:
+        _left(deadline)
+        try:
+            block = stream.read(CHUNK)
+        except Exception as error:
+            raise _OurSide(error) from error
+        if not block:
+            return
+        yield block
+
+
 def _pieces(response: http.client.HTTPResponse, sock: socket.socket, deadline: float) -> Iterator[bytes]:
     while piece := response.read1(CHUNK):
         yield piece
         sock.settimeout(_left(deadline))
-    response.read()  # read1 neither ends the answer nor minds that it breaks off
+    if response.length:  # read1 takes a connection that breaks off for the answer's end
+        raise http.client.IncompleteRead(b"", response.length)
+    response.read()  # nothing is left, and so the connection is free again
+
+
+def _is_closed(sock: socket.socket | None) -> bool:
+    """Whether the other side has closed an idle connection, or says what nobody asked for."""
+    if sock is None:
+        return False  # it is opened again by itself
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _left(deadline: float) -> float:

@@ -66,9 +66,10 @@ class Runs:
         )
         with self._lock:
             self._live[job.key] = run
-            if self._closed:
+            now = self._jobs.find(job.key)
+            if self._closed or (now and now.status != "InProgress"):  # stopped before it was begun
                 run.halted.set()
-        run.thread.start()
+            run.thread.start()
 
     def stop(self, key: Key) -> None:
         """Ends a job's work: requests on their way are cut off, and no further output appears."""

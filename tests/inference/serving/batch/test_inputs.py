@@ -22,7 +22,8 @@ def refused(place: Path, policy: str = "none") -> str:
     ("files", "policy", "reason"),
     [
         ({}, "none", "holds no input; expected .jsonl"),
-        ({".hidden.jsonl": b"1", "_SUCCESS": b""}, "none", "holds no input"),
+        ({".hidden.jsonl": b"1", "_SUCCESS": b"", "_temporary/a.jsonl": b"1"}, "none", "holds no input"),
+        ({"a.JSONL": b"1", "b.CSV.GZ": b"1"}, "none", "b.CSV.GZ are of different kinds"),
         ({"a.jsonl": b""}, "none", "a.jsonl is empty"),
         ({"a.jsonl": b" \n\n"}, "none", "a.jsonl is empty"),
         ({"a.csv.gz": gzip.compress(b"")}, "none", "a.csv.gz is empty"),
@@ -36,13 +37,18 @@ def refused(place: Path, policy: str = "none") -> str:
         ({"a.csv": b"\xef\xbb\xbf\n\r\n'x'\n\n-1.5e3\n"}, "none", "looks like a header"),
         ({"a.csv": b"x,y\n1,2\n", "b.csv": b"y,x\r\n1,2\n"}, "strip", "b.csv begin with different headers"),
         ({"a.csv": b"\xff\n1\n"}, "none", "not UTF-8"),
+        ({"a.csv": b"x,x\n1,2\n"}, "strip", "a.csv begins with 'x,x', which is no header"),
+        ({"a.csv": b'x,"y\nz",w\n'}, "strip", "which is no header"),
+        ({"a.csv": b"x,,y\n1,2,3\n"}, "strip", "which is no header"),
+        ({"a.jsonl": b"1", "a.jsonl.out/b.jsonl": b"1"}, "none", "a.jsonl: a folder beside it is named as"),
+        ({"a.csv": b"1", "a.csv.errors.jsonl/b/c.csv": b"1"}, "none", "a.csv: a folder beside it is named"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_scored_is_refused_by_name(
     tmp_path: Path, files: dict[str, bytes], policy: str, reason: str
 ) -> None:
     for name, content in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).write_bytes(content)
     assert reason in refused(tmp_path, policy)
 
@@ -65,6 +71,22 @@ def test_one_header_is_read_from_all_files(tmp_path: Path) -> None:
 
 def test_a_place_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert f"{tmp_path}/nowhere is not there" in refused(tmp_path / "nowhere")
+
+
+def test_a_place_that_cannot_be_looked_at_is_named(tmp_path: Path) -> None:
+    assert "cannot be read: File name too long" in refused(tmp_path / ("a" * 300))
+
+
+def test_a_folder_that_cannot_be_read_is_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.jsonl").write_bytes(b"1")
+    monkeypatch.chdir(tmp_path / "in")
+    for _ in range(20):  # deeper than a path may be long, so that nobody, not even root, can list it
+        Path("d" * 250).mkdir()
+        monkeypatch.chdir("d" * 250)
+    assert "cannot be read: File name too long" in refused(tmp_path / "in")
 
 
 def test_links_to_folders_and_things_that_are_no_files_are_not_passed_over(tmp_path: Path) -> None:

@@ -102,6 +102,38 @@ def test_parquet_comes_in_batches_of_rows_that_are_files_themselves(tmp_path: Pa
     assert [piece.rows for piece in pieces] == [one.num_rows for one in tables]
 
 
+def test_texts_that_parquet_stores_once_do_not_make_large_pieces(tmp_path: Path) -> None:
+    table = pyarrow.table({"x": list(range(3000)), "text": ["t" * 20_000, "u", None] * 1000})
+    path = tmp_path / "a.parquet"
+    pyarrow.parquet.write_table(table, path)
+    assert path.stat().st_size < 100_000
+    bodies = [read(piece.message) for piece in cut_up(path, 100_000)]
+    assert max(map(len, bodies)) < 250_000
+    assert pyarrow.concat_tables(pyarrow.parquet.read_table(io.BytesIO(body)) for body in bodies).equals(
+        table
+    )
+
+
+@pytest.mark.parametrize(
+    ("there", "instead", "reason"),
+    [
+        # A compact Thrift i64 in the field after the schema: 2,000 rows, and 2,001.
+        (b"\x16\xa0\x1f", b"\x16\xa2\x1f", "it holds 2,000 rows, and its footer says 2,001"),
+        (b"name", b"n\xffme", "it is damaged, or no Parquet file"),
+    ],
+)
+def test_a_parquet_file_whose_footer_is_wrong_is_damaged(
+    tmp_path: Path, there: bytes, instead: bytes, reason: str
+) -> None:
+    path = tmp_path / "a.parquet"
+    table = pyarrow.table({"name": list(range(2000))})
+    pyarrow.parquet.write_table(table, path, row_group_size=1000, store_schema=False)
+    content = path.read_bytes()
+    assert there in content
+    path.write_bytes(content.replace(there, instead))
+    assert reason in str(cut_up(path, 10_000)[-1].trouble)
+
+
 def test_a_file_that_became_shorter_is_not_read_as_a_shorter_one(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(b"1\n2\n3\n")

@@ -62,9 +62,16 @@ def test_the_report_adds_up_what_has_answers_and_names_what_has_none() -> None:
     assert done.status == 1
     assert report.text(done).splitlines() == [
         "failed: in/c.csv line 5: broken",
-        "out/a.csv.errors.jsonl: 2 rows failed",
+        "out/a.csv.errors.jsonl: rows failed 2",
         "files 3: 1 scored, 1 finished by an earlier run and not repeated, 1 failed",
         "rows in 150, rows out 150, rows failed 2",
         "scored in 2.0 s (50 rows/s); answers in out",
     ]
     assert Report(Path("out"), files[:2], 1.0).status == 0
+
+
+def test_a_name_in_the_report_is_nothing_that_a_terminal_obeys() -> None:
+    files = (FileReport("a\x1b[2J\n.csv", 2, 2, 1), FileReport("b", reason="in/\udcff\r line 5: broken"))
+    lines = report.text(Report(Path("out"), files, 2.0)).split("\n")
+    assert lines[0] == "failed: in/\\udcff\\r line 5: broken"
+    assert lines[1] == "out/a\\x1b[2J\\n.csv.errors.jsonl: rows failed 1"

@@ -14,6 +14,9 @@ from pathlib import Path
 import pytest
 from waiting import is_alive, until
 
+from inference.serving.batch import ledger
+from inference.serving.batch.inputs import BadInput
+
 NAMES = [f"{letter}.jsonl" for letter in "abcdef"]
 # Notes every record that it scores, so that what is done twice can be seen.
 NOTING = """
@@ -29,6 +32,11 @@ class Handler:
             file.write("".join(f"{value}\\n" for value in values))
         return values
 """
+
+
+# A model whose load starts a thread cannot be forked; this thread holds up Python's own exit as well.
+THREAD = "__import__('threading').Thread(target=time.sleep, args=(300,)).start()"
+LOAD = "def load(self, model_dir):\n        "
 
 
 def seen(folder: Path) -> dict[str, bytes]:
@@ -97,19 +105,21 @@ def test_what_is_finished_is_said_and_not_repeated(batch):
 
 @pytest.mark.parametrize("change", ["input", "model", "setting"])
 def test_another_input_model_or_setting_is_scored_anew(batch, change):
-    batch.put("a.jsonl", [1])
+    path = batch.put("a.jsonl", [1])
     batch.put("b.jsonl", [2])
     batch.run()
-    if change == "input":
+    if change == "input":  # with its old time, as it is set by those who unpack or copy a file
+        times = path.stat()
         batch.put("a.jsonl", [5])
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     if change == "model":
-        path = batch.folder / "model/code/handler.py"
-        path.write_text(path.read_text().replace("value * 2", "value * 10"))
+        handler = batch.folder / "model/code/handler.py"
+        handler.write_text(handler.read_text().replace("value * 2", "value * 10"))
     done = batch.run(*(["--accept", "text/csv"] if change == "setting" else []))
-    again = 1 if change == "input" else 2
+    again = 2 if change in ("model", "setting") else 1
     assert f"files 2: {again} scored" in done.stdout
-    answers = {"input": b'{"double":10}\n', "model": b'{"double":10}\n', "setting": b"2\n"}
-    assert (batch.output / "a.jsonl.out").read_bytes() == answers[change]
+    expected = b"2\n" if change == "setting" else b'{"double":10}\n'
+    assert (batch.output / "a.jsonl.out").read_bytes() == expected
 
 
 def test_a_file_that_fails_now_has_no_answer_of_an_earlier_run(batch):
@@ -130,11 +140,33 @@ def test_an_answer_that_was_changed_by_hand_is_not_overwritten(batch):
     assert done.returncode == 1
 
 
-def test_a_ledger_that_is_not_ours_is_refused(batch):
-    batch.put("a.jsonl", [1])
-    batch.output.mkdir()
-    (batch.output / ".slipway-batch.json").write_text('{"format": 2}')
-    assert "format 2, expected 1" in batch.run().stderr
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('{"format": 2}', "format 2, expected 1"),
+        ('{"format": 1, "files": {"a.jsonl": {"identity": "1"}}}', "KeyError: 'rows_in'"),
+        (
+            '{"format": 1, "files": {"a.jsonl": {"identity": "1", "rows_in": "1", "rows_out": 1,'
+            ' "rows_failed": 0, "out_size": 1, "out_mtime_ns": 1}}}',
+            "is no entry",
+        ),
+        ('{"format": 1, "fil', "JSONDecodeError"),
+        ("[" * 100_000, "RecursionError"),
+    ],
+)
+def test_a_ledger_that_is_not_ours_is_refused(tmp_path, text, reason):
+    (tmp_path / ".slipway-batch.json").write_text(text)
+    with pytest.raises(BadInput, match="give another OUT, or delete it") as caught:
+        ledger.read(tmp_path)
+    assert reason in str(caught.value)
+
+
+def test_a_file_whose_list_of_errors_is_gone_is_scored_anew(batch):
+    batch.put("a.jsonl", [2, "refuse"])
+    batch.run("--on-error", "keep")
+    (batch.output / "a.jsonl.errors.jsonl").unlink()
+    assert "files 1: 1 scored" in batch.run("--on-error", "keep").stdout
+    assert [error["line"] for error in batch.errors("a.jsonl")] == [2]
 
 
 def test_what_an_earlier_run_left_half_done_is_removed(batch):
@@ -142,7 +174,8 @@ def test_what_an_earlier_run_left_half_done_is_removed(batch):
     (batch.output / "deep").mkdir(parents=True)
     (batch.output / ".slipway-model/code").mkdir(parents=True)
     (batch.output / "deep/.0123.out.slipway-part").write_text("half")
-    batch.run()
+    (batch.output / ".nobodys.slipway-part").mkdir()
+    assert batch.run().returncode == 0
     assert batch.files() == [".slipway-batch.json", "a.jsonl.out"]
 
 
@@ -152,7 +185,9 @@ def workers_of(pid: int) -> list[int]:
     return [found for child in children for found in (int(child), *workers_of(int(child)))]
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)]
+)
 def test_told_to_stop_it_leaves_no_process_and_nothing_half_done(batch, number, status):
     batch.put("a.jsonl", [1])
     batch.put("b.jsonl", [*range(9000), "sleep"])
@@ -168,7 +203,10 @@ def test_told_to_stop_it_leaves_no_process_and_nothing_half_done(batch, number, 
     assert batch.files() == [".slipway-batch.json", "a.jsonl.out"]
 
 
-def test_killed_without_a_word_it_leaves_no_process(batch):
+@pytest.mark.parametrize("load", ["pass", THREAD], ids=["shared model", "own models"])
+def test_killed_without_a_word_it_leaves_no_process(batch, load):
+    handler = batch.folder / "model/code/handler.py"
+    handler.write_text(handler.read_text().replace("def load(self, model_dir):", f"{LOAD}{load}"))
     batch.put("a.jsonl", [1])
     batch.put("b.jsonl", [*range(9000), "sleep"])
     running = batch.start()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import subprocess
+from pathlib import Path
 
 import orjson
 import pyarrow
@@ -103,11 +105,12 @@ def test_a_record_that_fails_is_answered_with_its_error_where_errors_are_kept(ba
         out[place]["slipway_error"] for place in (12_000, 12_002, 12_003, 12_005)
     ]
     assert "the model broke" in errors[1]["reason"]
-    assert f"{batch.output}/a.jsonl.errors.jsonl: 4 rows failed" in done.stdout
+    assert f"{batch.output}/a.jsonl.errors.jsonl: rows failed 4" in done.stdout
 
 
 def test_parquet_errors_are_named_by_their_row(batch):
-    batch.put("a.parquet", as_parquet([{"x": "word"}] * 9000 + [{"x": "refuse"}, {"x": "word"}]))
+    # The blank lines in its texts are none of the file's.
+    batch.put("a.parquet", as_parquet([{"x": "a\n\nb"}] * 9000 + [{"x": "refuse"}, {"x": "word"}]))
     assert batch.run("--on-error", "keep").returncode == 0
     assert [error["line"] for error in batch.errors("a.parquet")] == [9001]
     assert "row 9001" in batch.run("--on-error", "fail").stdout
@@ -141,6 +144,29 @@ def test_input_and_output_are_joined(batch, name, content, options, expected):
     lines = (batch.output / f"{name}.out").read_text().splitlines()
     assert len(lines) == len(expected)
     assert [line for line, wanted in zip(lines, expected, strict=True) if wanted not in (None, line)] == []
+
+
+def test_a_parquet_row_that_json_cannot_hold_is_joined_with_its_error(batch):
+    batch.put("a.parquet", as_parquet([{"x": 1.5}, {"x": float("nan")}]))
+    done = batch.run("--join", "input", "--on-error", "keep")
+    assert done.returncode == 0, done.stdout
+    first, second = batch.out("a.parquet")
+    assert first == {"x": 1.5, "SageMakerOutput": {"text": "1.5"}}
+    assert second["SageMakerInput"] is None
+    assert "NaN" in second["SageMakerOutput"]["slipway_error"]
+
+
+def test_a_handler_that_leaves_the_working_directory_is_no_trouble(batch):
+    batch.put("a.jsonl", [1])
+    batch.handler(
+        "import os\n"
+        "class Handler:\n"
+        "    def load(self, model_dir): os.chdir('/'); self.found = os.listdir(model_dir)\n"
+        "    def predict(self, inputs): return [self.found for one in inputs]\n"
+    )
+    done = batch.run("--model", "model", source=Path("in"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert batch.out("a.jsonl") == [["code"]]
 
 
 def test_the_answers_form_can_be_chosen(batch):
@@ -259,6 +285,18 @@ def test_a_file_that_is_changed_while_it_is_scored_fails(batch, until):
     assert running.returncode == 1
     assert "it was changed while it was scored" in said
     assert batch.files() == []
+
+
+def test_an_answer_for_which_there_is_no_room_costs_its_file_and_no_other(batch):
+    batch.put("a.jsonl", [1])
+    batch.put("b.jsonl", range(20_000))
+    batch.put("c.jsonl", [3])
+    little_room = ["sh", "-c", 'ulimit -f 100; exec "$@"', "sh", *batch.command()]
+    done = subprocess.run(little_room, **batch.settings(), capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    reason = f"its answers cannot be written: File too large ({batch.output})"
+    assert f"failed: {batch.source}/b.jsonl: {reason}" in done.stdout
+    assert batch.files() == [".slipway-batch.json", "a.jsonl.out", "c.jsonl.out"]
 
 
 def test_the_last_line_of_the_log_tells_a_terminal_nothing_it_would_obey(batch):

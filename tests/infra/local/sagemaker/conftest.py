@@ -36,7 +36,7 @@ SETTINGS = {
     "STARTUP_HEALTH_S": "8",
     "PING_TIMEOUT_S": "0.5",
     "PING_INTERVAL_S": "0.1",
-    "INVOCATION_TIMEOUT_S": "1.5",
+    "INVOCATION_TIMEOUT_S": "3",
     "STREAM_TIMEOUT_S": "3",
     "STOP_GRACE_S": "2",
     "CREATING_S": "0.1",

@@ -4,11 +4,13 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 HOME = Path(os.environ["HOME"])
+MEETING = threading.Barrier(3)  # of requests that are answered only when they are here together
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -24,6 +26,8 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         orders = json.loads(body) if body.startswith(b"{") else {}
         time.sleep(orders.get("sleep", 0))
+        if orders.get("meet"):
+            MEETING.wait()
         if orders.get("sick"):
             (HOME / "sick").touch()
         if orders.get("die"):

@@ -55,3 +55,23 @@ def test_a_list_s_members_are_numbered_from_one():
     constraints.check("AddTags", request)
     request["Tags"].append({"Key": "k" * 129, "Value": ""})
     assert "at 'tags.2.member.key'" in refusal("AddTags", **request)
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "said"),
+    [
+        ("TransformJobName", 7, "transformJobName: expected type string, not '7'"),
+        ("TransformInput", "x", "transformInput: expected type structure, not 'x'"),
+        ("TransformInput", {"SplitType": []}, "transformInput.splitType: expected type string, not '[]'"),
+        ("MaxPayloadInMB", "6", "maxPayloadInMB: expected type integer, not '6'"),
+        ("MaxPayloadInMB", True, "maxPayloadInMB: expected type integer, not 'True'"),
+        ("MaxPayloadInMB", 1.5, "maxPayloadInMB: expected type integer, not '1.5'"),
+        ("Environment", {"A": 1}, "environment: expected type string, not '1'"),
+        ("Environment", [], "environment: expected type map, not '[]'"),
+        ("Tags", [None], "tags.1.member: expected type structure, not 'None'"),
+    ],
+)
+def test_a_member_of_another_type_is_refused_before_anything_looks_at_it(member, value, said):
+    with pytest.raises(AwsError) as caught:
+        constraints.check("CreateTransformJob", {member: value})
+    assert (caught.value.code, caught.value.message) == ("SerializationException", said)

@@ -133,7 +133,7 @@ def test_an_archive_with_a_path_out_of_it_is_refused(cloud):
 def test_a_request_that_timed_out_does_not_stop_the_next_one(cloud):
     name = cloud.served()
     with pytest.raises(ClientError):
-        cloud.invoke(name, {"sleep": 2})
+        cloud.invoke(name, {"sleep": 4.5})
     assert cloud.invoke(name)["size"]
 
 

@@ -5,6 +5,7 @@ import time
 
 from infra.local.cloud import Caller
 from infra.local.errors import AwsError
+from infra.local.sagemaker import logs
 from infra.local.sagemaker.logs import BATCH_BYTES, LogStream
 
 CALLER = Caller("123456789012", "us-east-1")
@@ -53,6 +54,31 @@ def test_a_blank_line_stays_a_line():
     stream.write("")
     stream.close()
     assert lines_of(account) == [" "]
+
+
+def test_a_container_that_says_much_waits_and_loses_nothing(monkeypatch):
+    """A script's last words are the ones that matter, and memory is bounded."""
+    monkeypatch.setattr(logs, "FLUSH_S", 1.0)
+    account = Account(slow=0.01)
+    stream = LogStream(account, CALLER, "group", "stream")
+    written, most = [f"line {number}" for number in range(40_000)], 0
+    for line in written:
+        stream.write(line)
+        most = max(most, len(stream._lines))
+    stream.close()
+    assert lines_of(account) == written
+    assert most <= logs.BACKLOG_EVENTS
+
+
+def test_long_lines_wait_by_their_size():
+    account = Account(slow=0.01)
+    stream = LogStream(account, CALLER, "group", "stream")
+    most = 0
+    for _ in range(100):
+        stream.write("x" * 200_000)
+        most = max(most, len(stream._lines))
+    stream.close()
+    assert most * 200_000 <= logs.BACKLOG_BYTES + 200_000
 
 
 def test_a_batch_is_no_larger_than_a_call_may_be():

@@ -1,11 +1,11 @@
 """The data plane, as boto3 sees it."""
 
 import json
-import threading
 import time
 import urllib.error
 import urllib.request
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
@@ -165,7 +165,7 @@ def test_a_long_error_is_cut(cloud, name):
 
 
 def test_an_invocation_over_its_time_is_model_error_with_status_0(cloud, name):
-    response = model_error(cloud, name, {"sleep": 3}, 0)
+    response = model_error(cloud, name, {"sleep": 4.5}, 0)
     said = (
         "Your invocation timed out while waiting for a response from container primary. Review the latency "
         "metrics for each container in Amazon CloudWatch, resolve the issue, and try again."
@@ -220,14 +220,10 @@ def test_traffic_goes_by_the_variants_weights_and_target_variant_overrides_them(
     assert "Variant C" in response["Error"]["Message"]
 
 
-def test_requests_of_many_callers_run_at_once(cloud, name):
-    began = time.monotonic()
-    callers = [threading.Thread(target=cloud.invoke, args=(name, {"sleep": 0.5})) for _ in range(8)]
-    for one in callers:
-        one.start()
-    for one in callers:
-        one.join()
-    assert time.monotonic() - began < 8 * 0.5
+def test_requests_of_several_callers_are_with_the_container_at_once(cloud, name):
+    with ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(lambda _: cloud.invoke(name, {"meet": True}), range(3)))
+    assert len({answer["pid"] for answer in answers}) == 1
 
 
 def test_a_stream_passes_the_container_s_parts_as_they_come(cloud, name):

@@ -1,5 +1,6 @@
 """Checkpoints: a later job goes on where an earlier one was."""
 
+import time
 from typing import Any
 
 from waiting import until
@@ -72,6 +73,16 @@ def test_a_stopped_job_keeps_its_last_checkpoint(trainer: Any) -> None:
     trainer.cloud.sagemaker.stop_training_job(TrainingJobName=name)
     trainer.ended(name, "Stopped")
     assert trainer.keys(f"{place}/") == ["last"]
+
+
+def test_a_job_that_never_ran_leaves_the_checkpoints_in_s3(trainer: Any) -> None:
+    """Its private folder is removed, which is no deletion by the job."""
+    name = trainer.cloud.name("checkpoints")
+    kept = {"CheckpointConfig": {"S3Uri": trainer.put(f"{name}/last.pt", "1").removesuffix("/last.pt")}}
+    job = trainer.start("", algorithm={"ContainerEntrypoint": ["no\0program"]}, **kept)
+    trainer.ended(job, "Failed")
+    time.sleep(0.3)  # three times the interval of the copies
+    assert trainer.keys(f"{name}/") == ["last.pt"]
 
 
 def test_metrics_are_the_last_values_in_the_log(trainer: Any) -> None:

@@ -55,7 +55,9 @@ def test_a_manifest_names_the_objects_of_a_channel(trainer: Any) -> None:
 
 def test_the_configuration_lies_in_files(trainer: Any) -> None:
     """`/opt/ml/input/config/hyperparameters.json`, and its neighbours."""
-    found = told(trainer, HyperParameters={"epochs": "3", "name": '"a b"'})["config"]
+    given = {"epochs": "3", "name": '"a b"', "folder": '"/opt/ml/input/data/train"'}
+    found = told(trainer, HyperParameters=given)["config"]
+    assert found["hyperparameters.json"].pop("folder").startswith(f'"{trainer.cloud.home}')
     assert found["hyperparameters.json"] == {"epochs": "3", "name": '"a b"'}
     assert found["resourceconfig.json"]["hosts"] == ["algo-1"]
     assert found["resourceconfig.json"]["current_instance_type"] == "ml.m7i.large"

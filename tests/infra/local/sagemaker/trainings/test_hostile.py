@@ -31,7 +31,9 @@ def test_a_manifest_that_leads_upwards_fails_the_job(trainer: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{}", "[]", '["a"]', '[{"prefix": 1}]', '[{"prefix": "s3://b/"}, 7]', "\xff"]
+    "text",
+    ["", "{}", "[]", '["a"]', '[{"prefix": 1}]', '[{"prefix": "s3://b/"}, 7]', "\xff", "[" * 10_000],
+    ids=lambda text: repr(text[:20]),
 )
 def test_a_file_that_is_no_manifest_fails_the_job(trainer: Any, text: str) -> None:
     url = trainer.put("broken.manifest", text.encode("latin-1"))
@@ -65,6 +67,19 @@ def test_no_link_in_the_model_is_followed_out_of_it(trainer: Any, tmp_path: Path
     assert trainer.archive(name) == {"best": b"1", "weights": b"1"}
     for left_out in ("secret", "folder", "dangling", "round", "pipe"):
         assert f"{left_out} is left out" in trainer.log(name)
+
+
+def test_a_link_in_place_of_the_model_folder_is_not_followed(trainer: Any, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    script = f"""
+        import os, pathlib
+        model = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"], "model")
+        model.rmdir()
+        model.symlink_to({str(tmp_path)!r})
+    """
+    name = trainer.start(script, algorithm=PLAIN)
+    assert "ModelArtifacts" not in trainer.ended(name)
+    assert "model is left out: it is a link that leads elsewhere" in trainer.log(name)
 
 
 def test_a_link_in_place_of_the_failure_file_is_not_read(trainer: Any, tmp_path: Path) -> None:

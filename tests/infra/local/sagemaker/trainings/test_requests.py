@@ -164,6 +164,8 @@ def test_lists_are_filtered_sorted_and_paged(trainer: Any) -> None:
     )
     found = [[one["TrainingJobName"] for one in page["TrainingJobSummaries"]] for page in pages]
     assert found == [names[:2], names[2:]]
+    listed = trainer.cloud.sagemaker.list_training_jobs
+    assert listed(WarmPoolStatusEquals="Available")["TrainingJobSummaries"] == []
     failed = trainer.cloud.sagemaker.list_training_jobs(NameContains=word, StatusEquals="Failed")
     (summary,) = failed["TrainingJobSummaries"]
     assert (summary["TrainingJobName"], summary["SecondaryStatus"]) == (names[1], "Failed")

@@ -120,6 +120,9 @@ def again_and_again():
 if os.environ.get("FAILS") or again_and_again():
     raise SystemExit("no such weights")
 time.sleep(float(os.environ.get("START_S", "0")))
-signal.signal(signal.SIGTERM, lambda number, frame: (print("asked to stop", flush=True), os._exit(0)))
+if os.environ.get("DEAF"):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+else:
+    signal.signal(signal.SIGTERM, lambda number, frame: (print("asked to stop", flush=True), os._exit(0)))
 print("batchbox listens", flush=True)
 ThreadingHTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler).serve_forever()

@@ -25,7 +25,16 @@ def test_the_spaces_that_python_writes_are_left_out():
 
 
 def test_half_a_surrogate_pair_stays_an_escape():
-    assert exactjson.write(exactjson.parse(b'"\\ud800"')) == b'"\\ud800"'
+    for text in (b'"\\ud800"', b'{"\\udfff":"\\ud800","n":1e5}'):
+        assert exactjson.write(exactjson.parse(text)) == text
+
+
+def test_what_is_nested_too_deeply_is_told_in_words():
+    value = []
+    for _ in range(5000):
+        value = [value]
+    with pytest.raises(ValueError, match="nested too deeply"):
+        exactjson.write(value)
 
 
 @pytest.mark.parametrize("text", [b"", b"NaN", b"[Infinity]", b"{", b"1 2", b"\xff", b"[" * 100_000])

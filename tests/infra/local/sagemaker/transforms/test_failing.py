@@ -99,6 +99,19 @@ def test_row_23_other_than_as_many_answers_as_records_cannot_be_joined(jobs):
     assert line.startswith("ClientError: mismatch: the algorithm answered 3 records with 2 predictions")
 
 
+def test_a_record_that_cannot_be_joined_is_told_by_its_request_and_its_place_there(jobs):
+    name = jobs.failed(
+        jobs.put({"a": b"1\n2\n3\n{\n"}),
+        BatchStrategy="SingleRecord",
+        TransformInput={"ContentType": "application/jsonlines"},
+        TransformOutput={"Accept": "application/jsonlines"},
+        DataProcessing={"JoinSource": "Input"},
+    )
+    (line,) = lines_about(jobs, name, "a")
+    assert line.startswith("ClientError: Failed to parse the input as JSON, record 1 of the request")
+    assert line.endswith("(the request began with record 4 of the object)")
+
+
 def test_without_a_join_the_number_of_answers_is_nobody_s_business(jobs):
     name = jobs.run(jobs.put({"a": b"1\n2 DROP\n3\n"}), {"ANSWER": "sizes"})
     assert jobs.outputs(name) == {"a.out": b"1\n1\n"}

@@ -4,6 +4,7 @@ import pytest
 
 from infra.local.sagemaker.transforms.failures import JobFailed
 from infra.local.sagemaker.transforms.parameters import Parameters, environment, resolved
+from infra.local.sagemaker.transforms.splitting import MIB
 
 ANSWER = {"MaxConcurrentTransforms": 8, "BatchStrategy": "SINGLE_RECORD", "MaxPayloadInMB": 2}
 
@@ -27,6 +28,13 @@ def test_zero_concurrent_transforms_are_as_good_as_unset_and_zero_megabytes_are_
     """API_CreateTransformJob."""
     assert resolved({"MaxConcurrentTransforms": 0}, ANSWER).concurrent == 8
     assert resolved({"MaxPayloadInMB": 0}, ANSWER).payload_mb == 0
+
+
+def test_requests_without_a_limit_have_a_hundred_megabytes_together():
+    assert Parameters(1, 0, "MULTI_RECORD").payload_bytes == 100 * MIB
+    assert Parameters(16, 0, "MULTI_RECORD").payload_bytes == 6 * MIB
+    assert Parameters(1000, 0, "MULTI_RECORD").payload_bytes == MIB
+    assert Parameters(16, 7, "MULTI_RECORD").payload_bytes == 7 * MIB
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,9 @@ def test_an_input_that_is_not_there_is_refused(jobs, model):
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"{}", b'["a"]', b'[{"prefix": "s3://b/"}]', b'[{"prefix": "b"}, "a"]']
+    "text",
+    [b"", b"{}", b'["a"]', b'[{"prefix": "s3://b/"}]', b'[{"prefix": "b"}, "a"]', b"[" * 10_000],
+    ids=lambda text: repr(text[:20]),
 )
 def test_a_manifest_of_another_form_is_refused(jobs, model, text):
     url = jobs.put({"m.json": text}) + "m.json"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from boto3.s3.transfer import ProgressCallbackInvoker, TransferConfig, create_transfer_manager
 from botocore.exceptions import ClientError
 
 from deploy.aws import clients, errors
@@ -68,10 +69,16 @@ def opened(config: Config, place: Remote, start: int = 0) -> Iterator[Readable]:
 
 
 @told()
-def upload(config: Config, path: Path, place: Remote) -> None:
-    """Make the file an object; it is there whole or not at all."""
-    owner = {"ExpectedBucketOwner": config.aws.account}
-    clients.s3(config.aws.region).upload_file(str(path), place.bucket, place.key, ExtraArgs=owner)
+def upload(config: Config, files: Sequence[tuple[Path, Remote]], sent: Callable[[int], None]) -> None:
+    """Make each file an object, which is there whole or not at all; `sent` takes bytes as they go."""
+    watch, owner = [ProgressCallbackInvoker(sent)], {"ExpectedBucketOwner": config.aws.account}
+    # boto3's own transfers: several files at once, and Ctrl-C gives up those under way.
+    with create_transfer_manager(clients.s3(config.aws.region), TransferConfig()) as transfers:
+        uploads = [
+            transfers.upload(str(path), place.bucket, place.key, owner, watch) for path, place in files
+        ]
+        for one in uploads:
+            one.result()
 
 
 @told()
