@@ -1,6 +1,6 @@
 # The verbs of Slipway; `make help` prints them. Every target works without a terminal and asks nothing with YES=1.
 #   PROJECT=.     any folder with deploy.toml, training/ and inference/
-#   CLOUD=aws     the cloud to speak to
+#   CLOUD=aws     the cloud to speak to: aws, or gcp (Vertex AI)
 #   LIVE=1        the real cloud; without it, the local one, which starts by itself
 
 PROJECT ?= .
@@ -86,6 +86,11 @@ bench: .venv/ready-bench ## measure what bench/README.md promises
 	@$(PY) -m bench.packaging
 	@$(PY) -m bench.batch --project "$$PROJECT" --memory
 
+# Google's SDK is large: only who asks for CLOUD=gcp waits for it, once.
+ifeq ($(CLOUD),gcp)
+deploy-endpoint batch-transform plan invoke train status logs rollback destroy env local-up: .venv/ready-gcp
+endif
+
 # The environment. Whatever is said here goes to stderr, so that `make -s env` prints export lines alone.
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "slipway: $(PYTHON) is too old: Python 3.11 or newer is needed; name one with PYTHON=…" >&2; exit 1; }
@@ -108,6 +113,11 @@ $(ready): $(needs) constraints.txt | .venv/ready-torch
 .venv/ready-parquet .venv/ready-ray: .venv/ready-%: inference/serving/requirements-%.txt constraints.txt | $(ready)
 	@echo "slipway: installing what $* needs, once" >&2
 	@$(PIP) install --quiet -c constraints.txt -r $< >&2
+	@touch $@
+
+.venv/ready-gcp: deploy/requirements-gcp.txt infra/local/requirements-gcp.txt constraints.txt | $(ready)
+	@echo "slipway: installing what CLOUD=gcp needs, once (Google's SDK)" >&2
+	@$(PIP) install --quiet -c constraints.txt $(patsubst %,-r %,$(filter %-gcp.txt,$^)) >&2
 	@touch $@
 
 .venv/ready-tests: tests/requirements.txt $(wildcard inference/serving/requirements-*.txt) $(ready)

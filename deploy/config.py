@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     ValidationError,
     ValidationInfo,
@@ -23,6 +21,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from deploy.denylist import find_secret
+from deploy.sections import Gcp, Section
 from deploy.training import entries
 
 FILE = "deploy.toml"
@@ -44,11 +43,7 @@ class ConfigError(ValueError):
 _INSTANCE_TYPE = r"^(ml\.[a-z0-9-]+\.[a-z0-9-]+)?$"
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
-
-
-class Aws(_Section):
+class Aws(Section):
     """[aws]: the account and the machine."""
 
     region: str = Field(
@@ -86,7 +81,7 @@ class Aws(_Section):
         return self.role.split(":")[4]
 
 
-class Serving(_Section):
+class Serving(Section):
     """[serving]: the runtime's limits; what is left out keeps the runtime's own default."""
 
     # The runtime's own bounds: what it would refuse at start is refused here.
@@ -117,7 +112,7 @@ _A_FILTER = "a JSONPath of at most 63 characters, of .name, *, ['a','b'], [0,5] 
 _INSTANCE = "a SageMaker type; without it, that of [aws]"
 
 
-class Batch(_Section):
+class Batch(Section):
     """[batch]: how `batch-transform` reads its files, treats their rows and calls the container."""
 
     header: Literal["none", "strip"] = Field(
@@ -186,7 +181,7 @@ class Batch(_Section):
         return self
 
 
-class Training(_Section):
+class Training(Section):
     """[training]: the managed job that `train` starts."""
 
     instance_type: str = Field(
@@ -251,7 +246,11 @@ class Training(_Section):
         return self
 
 
-class Config(_Section):
+def _absent() -> Any:
+    return None
+
+
+class Config(Section):
     """deploy.toml whole."""
 
     # With 12 hex digits behind it, the name must fit the 63 characters that SageMaker allows.
@@ -262,7 +261,9 @@ class Config(_Section):
         examples=["flight-delay"],
     )
     keep_versions: int = Field(default=2, ge=0, description="a whole number, 0 or more", examples=[2])
-    aws: Aws
+    # One of the two is there; `check_cloud` says whether it is that of the cloud that a verb speaks to.
+    aws: Aws = Field(default_factory=_absent)
+    gcp: Gcp = Field(default_factory=_absent)
     serving: Serving = Serving()
     batch: Batch = Batch()
     training: Training = Training()
@@ -293,7 +294,7 @@ def load(project: Path) -> Config:
     """The configuration in the project's deploy.toml. Raises ConfigError with every mistake in it."""
     path = project / FILE
     try:
-        return Config.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        config = Config.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise ConfigError(
             f"{FILE}: not in {project.resolve()}; PROJECT (or --project) names the folder that holds it"
@@ -302,6 +303,22 @@ def load(project: Path) -> Config:
         raise ConfigError(f"{FILE}: not valid TOML: {error}") from None
     except ValidationError as error:
         raise ConfigError("\n".join(_sentence(mistake) for mistake in error.errors())) from None
+    if not (config.aws or config.gcp):
+        check_cloud(config, "aws")
+    return config
+
+
+def check_cloud(config: Config, cloud: str) -> None:
+    """Raise ConfigError unless the file says all that this cloud ("aws" or "gcp") must know."""
+    section = _section([cloud])
+    if getattr(config, cloud) is None:
+        needed = ", ".join(name for name, field in section.items() if field.is_required())
+        raise ConfigError(f"{FILE}: the section [{cloud}] is missing, expected one with {needed}")
+    # Source: the Vertex AI API's CreateEndpointRequest.endpoint_id and UploadModelRequest.model_id.
+    if cloud == "gcp" and not re.fullmatch(r"[a-z][a-z0-9-]*", config.name):
+        raise ConfigError(
+            f"{FILE}: name is {config.name!r}, expected a-z, 0-9 and '-', a letter first, on Vertex AI"
+        )
 
 
 def container_environment(config: Config) -> dict[str, str]:
@@ -344,8 +361,9 @@ def _sentence(mistake: ErrorDetails) -> str:
 
 
 def _section(path: list[str]) -> dict[str, FieldInfo]:
-    sections: dict[str, type[_Section]] = {
+    sections: dict[str, type[Section]] = {
         "aws": Aws,
+        "gcp": Gcp,
         "serving": Serving,
         "batch": Batch,
         "training": Training,
@@ -356,9 +374,6 @@ def _section(path: list[str]) -> dict[str, FieldInfo]:
 
 
 def _missing(section: dict[str, FieldInfo], key: str) -> str:
-    if key == "aws":
-        needed = ", ".join(name for name, field in Aws.model_fields.items() if field.is_required())
-        return f"the section [aws] is missing, expected one with {needed}"
     return f"{key} is missing, expected {_right(section[key])}"
 
 

@@ -25,17 +25,20 @@ from deploy.target import Answer, CloudError, Event, Request, Target, Trainings
 from deploy.training import jobs, models
 
 if TYPE_CHECKING:
-    from deploy import aws
+    from deploy import aws, gcp
     from deploy.aws import storage, trainings, transforms
 
     # The type checker sees to it that the modules are what they are used as.
     _: Target = aws
+    _gcp: Target = gcp
     _trainings: Trainings = trainings
     _storage: Storage = storage
     _transforms: Transforms = transforms
 
 KIT = Path(__file__).resolve().parents[1]
-TARGETS = {"aws": "deploy.aws"}
+TARGETS = {"aws": "deploy.aws", "gcp": "deploy.gcp"}
+# What these verbs start are jobs.
+NOT_YET = {"gcp": ("batch-transform", "train")}
 CONTENT_TYPES = {
     ".json": "application/json",
     ".jsonl": "application/jsonlines",
@@ -97,16 +100,23 @@ class Run:
 def run(options: Namespace) -> None:
     """Do the verb that the options name. Raises one of EXPECTED, or KeyboardInterrupt."""
     config = configuration.load(options.project)
+    configuration.check_cloud(config, options.cloud)
+    if options.verb in NOT_YET.get(options.cloud, ()):
+        raise VerbError(f"CLOUD={options.cloud}: {options.verb} is not built yet: CLOUD=aws does it")
     verb: Callable[[Run, Namespace], None] = globals()[options.verb.replace("-", "_")]
     target, trainings = _cloud(options.cloud)
     return verb(Run(options.project, config, target, trainings, options.yes, options.live), options)
 
 
 def _cloud(name: str) -> tuple[Target, Trainings]:
-    if name not in TARGETS:
-        raise VerbError(f"CLOUD={name}: not built yet, expected one of {', '.join(TARGETS)}")
     module = TARGETS[name]
-    target, trainings = importlib.import_module(module), importlib.import_module(f"{module}.trainings")
+    try:
+        target, trainings = importlib.import_module(module), importlib.import_module(f"{module}.trainings")
+    except ImportError as error:
+        raise VerbError(
+            f"CLOUD={name} needs {error.name}: python -m pip install -c constraints.txt "
+            f"-r deploy/requirements-{name}.txt (make does it)"
+        ) from error
     return cast(Target, target), cast(Trainings, trainings)
 
 

@@ -113,7 +113,13 @@ def _enveloped(document: dict[str, Any]) -> list[Any]:
     if unknown:
         raise BadBody(
             f'{JSON}: unexpected {", ".join(map(shown, unknown))} beside "instances"; '
-            'expected "instances" and, if you like, "parameters"'
+            'expected "instances" alone'
+        )
+    # Vertex AI's callers may send them; to drop them without a word would answer another question.
+    if document.get("parameters"):
+        raise BadBody(
+            f'{JSON}: "parameters" is {shown(document["parameters"])}: a handler takes instances alone; '
+            "put what it needs into each instance"
         )
     instances = document["instances"]
     if not isinstance(instances, list):

@@ -8,18 +8,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import uvicorn
 
-from inference.serving import exchange, loading, log, manifest, samples
+from inference.serving import artifact, exchange, loading, log, manifest, samples, storage
 from inference.serving.batcher import Batcher, Job
 from inference.serving.body import DISCARD_BODIES
 from inference.serving.crew import Crew
@@ -46,6 +49,7 @@ def serve(settings: Settings, listening: socket.socket) -> int:
     log.route_uvicorn()
     process = Process(settings)
     process.run(sockets=[listening])
+    process.remove_download()
     if not process.end_model():
         _leave(process.status)
     # A thread that the handler started must not hold the container either.
@@ -69,6 +73,7 @@ class Process(uvicorn.Server):
     def __init__(self, settings: Settings) -> None:
         self.status = 0
         self._settings = settings
+        self._downloads: Path | None = None
         self._batcher = Batcher(settings.max_queue)
         self._metrics = Metrics()
         self._service = Service(settings, self._batcher, self._metrics)
@@ -99,9 +104,15 @@ class Process(uvicorn.Server):
         self._model.join(_LAST_ANSWERS_S / 2)
         return not self._model.is_alive()
 
+    def remove_download(self) -> None:
+        """Remove the model that was downloaded; what is open stays readable."""
+        if self._downloads is not None:
+            shutil.rmtree(self._downloads, ignore_errors=True)
+
     def _live(self) -> None:
         """The model's thread: load, check, then answer until the end."""
         try:
+            self._download()
             # Nothing may lie beside what the manifest lists: a compiled module would be run for a source.
             write_no_bytecode()
             log.event(manifest.check(self._settings.model_dir, self._settings.manifest_sha256))
@@ -113,6 +124,13 @@ class Process(uvicorn.Server):
             self._from_model(self._fail, error)
         except BaseException as error:  # whatever it is: without this thread nobody is answered
             self._from_model(self._fail, _unforeseen(error))
+
+    def _download(self) -> None:
+        wanted = self._settings.artifact
+        if wanted:
+            self._downloads = Path(tempfile.mkdtemp(prefix="slipway-model-"))
+            model_dir = artifact.fetch(wanted, storage.reached_by(os.environ), self._downloads)
+            self._settings = replace(self._settings, model_dir=model_dir)
 
     def _answer_here(self) -> None:
         """In this thread, one request after the other."""

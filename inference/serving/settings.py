@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ HELP = """\
 environment (all optional):
   SAGEMAKER_BASE_DIR        the model lies in its folder model/ (default /opt/ml)
   SAGEMAKER_BIND_TO_PORT    port (8080); 0 takes a free one and prints it
+  AIP_STORAGE_URI           gs://BUCKET/PREFIX: download the model from there, files or one model.tar.gz
   AIP_HTTP_PORT, AIP_HEALTH_ROUTE, AIP_PREDICT_ROUTE
                             Vertex AI's port and routes, beside /ping and /invocations
   SLIPWAY_HOST              address to listen on (127.0.0.1; an image sets 0.0.0.0)
@@ -30,7 +32,8 @@ environment (all optional):
   SLIPWAY_DRAIN_S           seconds that requests in flight have after SIGTERM (25)
   SLIPWAY_MANIFEST_SHA256   digest that code/manifest.json must have
 in a transform job, which sets SAGEMAKER_BATCH=true (and SAGEMAKER_MAX_PAYLOAD_IN_MB, 0 for no limit, and
-SAGEMAKER_MAX_CONCURRENT_TRANSFORMS, both of which raise the limits above):
+SAGEMAKER_MAX_CONCURRENT_TRANSFORMS, both of which raise the limits above), or with SLIPWAY_BATCH=true, which
+says the same to a container of Vertex AI's batch prediction:
   SLIPWAY_BATCH_ON_ERROR    fail: a record that fails costs its request; keep: its error is its answer (fail)
   SLIPWAY_BATCH_HEADER      the header line of the CSV files: no record, and it names their columns
   SLIPWAY_BATCH_JOIN        input: answer the header line with the names of the predictions' columns
@@ -41,6 +44,19 @@ _MOST_PAYLOAD_MB = 100
 # A job's requests come from the platform alone, which gives one up after ten minutes by itself.
 _BATCH_BODY_TIMEOUT_S = 600
 _MOST_TRANSFORMS = 16
+_GS_URI = re.compile(r"gs://(?P<bucket>[a-z0-9][a-z0-9._-]{1,220}[a-z0-9])(?:/(?P<prefix>.*))?", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """Where the model is downloaded from: `uri` is gs://BUCKET/PREFIX as it was given.
+
+    The prefix ends with "/" or is "", so that `model` never means `model-2` too.
+    """
+
+    uri: str
+    bucket: str
+    prefix: str
 
 
 @dataclass(frozen=True)
@@ -55,9 +71,13 @@ class Batch:
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that the environment decides. Sizes in bytes, times in seconds; `batch` in a job alone."""
+    """Everything that the environment decides. Sizes in bytes, times in seconds; `batch` in a job alone.
+
+    With an `artifact` the model is downloaded; without one it lies in `model_dir`.
+    """
 
     model_dir: Path
+    artifact: Artifact | None
     host: str
     port: int
     health_routes: tuple[str, ...]
@@ -73,10 +93,10 @@ class Settings:
 
 def read(env: Mapping[str, str]) -> Settings:
     """The settings that this environment asks for. StartError names the variable that is wrong."""
-    _refuse_artifact_download(env)
-    batch = _batch(env) if env.get("SAGEMAKER_BATCH", "").lower() == "true" else None
+    batch = _batch(env) if _is_job(env) else None
     return Settings(
         model_dir=Path(env.get("SAGEMAKER_BASE_DIR") or "/opt/ml") / "model",
+        artifact=_artifact(env),
         host=env.get("SLIPWAY_HOST") or "127.0.0.1",
         port=_port(env),
         health_routes=_routes(env, "AIP_HEALTH_ROUTE", "/ping"),
@@ -103,6 +123,11 @@ def transforms() -> int:
     """How many requests at once keep this machine's cores busy, as /execution-parameters says it."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores, _MOST_TRANSFORMS)
+
+
+def _is_job(env: Mapping[str, str]) -> bool:
+    # Vertex AI tells a container of a batch prediction nothing that one of an endpoint is not told.
+    return any(env.get(name, "").lower() == "true" for name in ("SAGEMAKER_BATCH", "SLIPWAY_BATCH"))
 
 
 def _batch(env: Mapping[str, str]) -> Batch:
@@ -167,13 +192,15 @@ def _digest(env: Mapping[str, str]) -> str | None:
     return value
 
 
-def _refuse_artifact_download(env: Mapping[str, str]) -> None:
+def _artifact(env: Mapping[str, str]) -> Artifact | None:
     uri = env.get("AIP_STORAGE_URI", "")
-    if uri:
-        raise StartError(
-            f"AIP_STORAGE_URI: {shown(uri)}: this runtime does not download model artifacts yet; "
-            "put the model under $SAGEMAKER_BASE_DIR/model and leave AIP_STORAGE_URI empty"
-        )
+    if not uri:
+        return None
+    found = _GS_URI.fullmatch(uri)
+    if found is None or not uri.isprintable():
+        raise StartError(f"AIP_STORAGE_URI: {shown(uri)}: expected a folder of a bucket, gs://bucket/model")
+    prefix = (found["prefix"] or "").rstrip("/")
+    return Artifact(uri, found["bucket"], f"{prefix}/" if prefix else "")
 
 
 def _number(

@@ -12,9 +12,9 @@ from infra.local import daemon
 from infra.local.settings import SettingError, Settings, from_environment
 
 DESCRIPTION = """\
-The local cloud: AWS's APIs for this machine alone, in which endpoints are real processes.
+The local cloud: AWS's and Google's APIs for this machine alone, in which endpoints are real processes.
 
-  eval "$(python -m infra.local env)"     point boto3, the AWS CLI and the SageMaker SDK in this shell at it
+  eval "$(python -m infra.local env)"     point the SDKs of AWS and of Google in this shell at it
   python -m infra.local status            what runs
   python -m infra.local down              stop it, and every container; what it held is gone
 
@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
             "--project",
             type=Path,
             metavar="DIR",
-            help="whose deploy.toml names the bucket and the role that must exist first",
+            help="whose deploy.toml names the buckets and the role that must exist first",
         )
         command.set_defaults(run=run)
     commands.add_parser("down", help="stop it with all its containers").set_defaults(run=_down)
@@ -67,7 +67,9 @@ def _env(settings: Settings, arguments: argparse.Namespace) -> int:
 
     state = _started(settings, arguments)
     needs = project.needs_of(arguments.project) if arguments.project else project.Needs()
-    for name, value in shell.variables(settings, state.url, needs, os.environ).items():
+    aws = shell.variables(settings, state.url, needs, os.environ)
+    google = shell.google_variables(settings, state.url, needs, os.environ)
+    for name, value in {**aws, **google}.items():
         print(f"export {name}={shlex.quote(value)}")
     return 0
 

@@ -1,4 +1,4 @@
-"""What must exist in an account before a deployment, made where missing: its bucket and its execution role.
+"""What must exist in an account before a deployment, made where missing: its buckets and its execution role.
 
 In a real account `infra/aws` makes them.
 """
@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from infra.local.cloud import DEFAULT_REGION, Caller
-from infra.local.project import ROLE, Needs
+from infra.local.project import GOOGLE_PROJECT, ROLE, Needs
 from infra.local.records import Records
+from infra.local.vertex import Google
 
 TRUST = {
     "Version": "2012-10-17",
@@ -19,10 +20,11 @@ TRUST = {
 }
 
 
-def provision(records: Records, needs: Needs) -> dict[str, Any]:
-    """Makes the bucket and the role unless they are there, in the account that the role names.
+def provision(records: Records, google: Google, needs: Needs) -> dict[str, Any]:
+    """Makes the buckets and the role unless they are there, in the account that the role names.
 
-    Returns what was made: {"made": ["bucket …", "role …"]}. Raises AwsError where a name is refused.
+    Returns what was made: {"made": ["bucket …", "role …"]}. Raises AwsError or GoogleError where a name is
+    refused.
     """
     account_id = needs.account_id or records.settings.account_id
     caller = Caller(account_id, needs.region or DEFAULT_REGION)
@@ -32,4 +34,8 @@ def provision(records: Records, needs: Needs) -> dict[str, Any]:
     role = ROLE.fullmatch(needs.role)
     if role and records.make_role(caller, role["name"], role["path"], TRUST):
         made.append(f"role {role['name']}")
+    if needs.gcs_bucket:
+        storage, project = google.service().vertex.storage, needs.gcp_project or GOOGLE_PROJECT
+        if storage.make_bucket(needs.gcs_bucket, project):
+            made.append(f"bucket gs://{needs.gcs_bucket}")
     return {"made": made}

@@ -27,6 +27,8 @@ from infra.local.errors import Answer, AwsError
 from infra.local.objects import CHUNK
 from infra.local.project import Needs
 from infra.local.records import Question, Records, Reply, signature
+from infra.local.vertex import Google, claims
+from infra.local.vertex.errors import GoogleError
 
 log = logging.getLogger(__name__)
 
@@ -41,11 +43,17 @@ THREADS = 32
 class Gateway:
     """The ASGI application on the local cloud's port."""
 
-    def __init__(self, records: Records, sagemaker: Service) -> None:
+    def __init__(self, records: Records, sagemaker: Service, google: Google) -> None:
         self._records = records
         self._sagemaker = sagemaker
+        self._google = google
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="operation")
         self._callers: set[Caller] = set()
+        self._questions: dict[tuple[str, str], Callable[[dict[str, Any]], Any]] = {
+            ("POST", "/_local/account"): lambda body: account.provision(records, google, Needs(**body)),
+            ("POST", "/_local/google"): lambda body: google.service().ready(**body),
+            ("GET", "/_local/status"): lambda body: self._endpoints(),
+        }
         port = records.url.rpartition(":")[2]
         self._hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
         self._bucket_host = re.compile(rf"(?P<bucket>[a-z0-9.-]+?)\.(s3\.)?localhost:{port}")
@@ -58,6 +66,8 @@ class Gateway:
         if refusal is not None:
             log.warning("refused %s %r: %s", scope["method"], scope["path"], refusal.message)
             await send_answer(send, errors.as_json(refusal))
+        elif claims(scope):
+            await self._google(scope, receive, send)
         elif INVOCATIONS.fullmatch(scope["path"]):
             await self._sagemaker.invoke(scope, receive, send)
         else:
@@ -101,15 +111,16 @@ class Gateway:
         return {**scope, "raw_path": raw_path, "path": f"/{host['bucket']}{scope['path']}"}
 
     async def _own(self, scope: Scope, receive: Receive) -> Answer:
-        """The local cloud's own two questions, which are no cloud's: what runs, and what must exist first."""
+        """The local cloud's own questions, which are no cloud's."""
         try:
             body = await _json(receive)
-            if scope["method"] == "POST" and scope["path"] == "/_local/account":
-                return _ok(await self._in_thread(account.provision, self._records, Needs(**body)))
-            if scope["method"] == "GET" and scope["path"] == "/_local/status":
-                return _ok(await self._in_thread(self._endpoints))
+            own = self._questions.get((scope["method"], scope["path"]))
+            if own is not None:
+                return _ok(await self._in_thread(own, body))
         except (TypeError, ValueError) as error:
             return errors.as_json(AwsError(400, "ValidationException", str(error)))
+        except GoogleError as error:
+            return errors.as_json(AwsError(error.http_status, error.status, error.message))
         except AwsError as error:
             return errors.as_json(error)
         return errors.as_json(AwsError(404, "NotFound", f"{scope['path']} is not served here"))
@@ -123,7 +134,7 @@ class Gateway:
                 found.append(
                     {"name": name, "status": status, "region": caller.region, "account": caller.account}
                 )
-        return {"endpoints": found}
+        return {"endpoints": found + self._google.endpoints()}
 
     async def _control(self, scope: Scope, receive: Receive, operation: str) -> Answer:
         caller = self._records.caller_of(scope)

@@ -6,17 +6,33 @@ import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+GOOGLE_PROJECT = "slipway-local"  # where none is named
 ROLE = re.compile(r"arn:aws[a-z-]*:iam::(?P<account>\d{12}):role(?P<path>/.*/|/)(?P<name>[^/]+)")
+
+
+# Each of Needs's words with its section and key in deploy.toml.
+_WORDS = {
+    "region": ("aws", "region"),
+    "bucket": ("aws", "bucket"),
+    "role": ("aws", "role"),
+    "gcp_project": ("gcp", "project"),
+    "gcp_region": ("gcp", "region"),
+    "gcs_bucket": ("gcp", "bucket"),
+}
 
 
 @dataclass(frozen=True)
 class Needs:
-    """The [aws] section's words for it; "" where it does not say."""
+    """The words of the sections [aws] and [gcp] for it; "" where they do not say."""
 
     region: str = ""
     bucket: str = ""
     role: str = ""
+    gcp_project: str = ""
+    gcp_region: str = ""
+    gcs_bucket: str = ""
 
     @property
     def account_id(self) -> str:
@@ -28,9 +44,13 @@ class Needs:
 def needs_of(project: Path) -> Needs:
     """What deploy.toml in that folder names; nothing where it cannot be read, which deploy itself reports."""
     try:
-        section = tomllib.loads((project / "deploy.toml").read_text("utf-8")).get("aws")
+        config = tomllib.loads((project / "deploy.toml").read_text("utf-8"))
     except (OSError, ValueError):
         return Needs()
-    given = section if isinstance(section, dict) else {}
-    words = {name: given.get(name) for name in ("region", "bucket", "role")}
-    return Needs(**{name: word for name, word in words.items() if isinstance(word, str)})
+    found = {name: _word(config.get(section), key) for name, (section, key) in _WORDS.items()}
+    return Needs(**found)
+
+
+def _word(section: Any, key: str) -> str:
+    word = section.get(key) if isinstance(section, dict) else ""
+    return word if isinstance(word, str) else ""

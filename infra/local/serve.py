@@ -79,6 +79,7 @@ async def _run(chosen: Settings, listener: socket.socket, port: int) -> None:
     from infra.local.gateway import Gateway
     from infra.local.records import Records
     from infra.local.sagemaker import SageMaker
+    from infra.local.vertex import Google
 
     class Server(uvicorn.Server):
         """uvicorn, without its own signal handlers: they end the process by the signal."""
@@ -88,9 +89,9 @@ async def _run(chosen: Settings, listener: socket.socket, port: int) -> None:
             yield
 
     records = Records(chosen, port)
-    sagemaker = SageMaker(records)
+    sagemaker, google = SageMaker(records), Google(chosen, records.url)
     config = uvicorn.Config(
-        Gateway(records, sagemaker),
+        Gateway(records, sagemaker, google),
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -109,7 +110,7 @@ async def _run(chosen: Settings, listener: socket.socket, port: int) -> None:
     try:
         await serving
     finally:
-        await sagemaker.close()
+        await asyncio.gather(sagemaker.close(), google.close())
 
 
 def _stop_on_signals(server: Any, chosen: Settings) -> None:

@@ -52,6 +52,14 @@ class Settings:
     transform_startup_s: float = 1800.0  # source: amazon-sagemaker-examples issue 815
     transform_instances: int = 20  # of one transform job: the account's quota
 
+    health_interval_s: float = 10.0  # between Vertex AI's checks of a container that serves
+    health_timeout_s: float = 10.0
+    deployment_timeout_s: float = 1800.0  # a Vertex AI model's, where its containerSpec sets none
+    shared_timeout_s: float = 60.0  # of a prediction on a shared endpoint
+    dedicated_timeout_s: float = 600.0  # likewise, where the endpoint sets none
+    shared_payload_bytes: int = 1_500_000
+    dedicated_payload_bytes: int = 10_000_000
+
     payload_bytes: int = 25 * MIB
     archive_bytes: int = 50 * 1024 * MIB  # a model unpacked
     archive_members: int = 100_000

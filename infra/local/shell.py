@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import socket
 from collections.abc import Mapping
@@ -9,10 +10,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from infra.local.project import Needs
+from infra.local.project import GOOGLE_PROJECT, Needs
 from infra.local.settings import Settings
 
 REGION = "us-east-1"
+GOOGLE_FOREIGN = ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT", "CLOUD_ML_PROJECT_ID")
 TIMEOUT_S = 60.0
 
 
@@ -33,9 +35,40 @@ def variables(settings: Settings, url: str, needs: Needs, environ: Mapping[str, 
     }
 
 
+def google_variables(
+    settings: Settings, url: str, needs: Needs, environ: Mapping[str, str]
+) -> dict[str, str]:
+    """The variables that point Google's SDKs at the local cloud; none where they are not installed for it.
+
+    Google's Python SDK takes Vertex AI's address from no variable: a program gives it as `api_endpoint`. The
+    one here is that of Google's command line. Raises OSError where the local cloud does not answer.
+    """
+    if not importlib.util.find_spec("gcp_storage_emulator"):
+        return {}
+    trusted, project = environ.get("REQUESTS_CA_BUNDLE", ""), needs.gcp_project or GOOGLE_PROJECT
+    ready = ask(
+        int(url.rpartition(":")[2]), "POST", "/_local/google", {"trusted": trusted, "project": project}
+    )
+    config = settings.home / "gcloud"
+    config.mkdir(exist_ok=True)
+    address = url.removeprefix("http://")
+    return {
+        "STORAGE_EMULATOR_HOST": url,
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_AIPLATFORM": f"{url}/",
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_LOGGING": f"{url}/",
+        "REQUESTS_CA_BUNDLE": ready["bundle"],
+        # The default credentials are those of a machine of Google's, which is asked for them at this address.
+        "GCE_METADATA_HOST": address,
+        "GCE_METADATA_IP": address,
+        "CLOUDSDK_CONFIG": str(config),  # empty, in place of the user's
+        # What of the user's would win over that machine's. Of a project set here the SDK asks the real cloud.
+        **{name: "" for name in GOOGLE_FOREIGN if name in environ},
+    }
+
+
 def provision(port: int, needs: Needs) -> list[str]:
     """Makes what the project needs in the account unless it is there; what to tell the user."""
-    if not (needs.bucket or needs.role):
+    if not (needs.bucket or needs.role or needs.gcs_bucket):
         return []
     answer = ask(port, "POST", "/_local/account", asdict(needs))
     if "made" not in answer:
@@ -81,6 +114,6 @@ def _overridden(url: str, environ: Mapping[str, str]) -> dict[str, str]:
     if "AWS_DEFAULT_PROFILE" in environ:
         found["AWS_DEFAULT_PROFILE"] = "default"
     for name in ("NO_PROXY", "no_proxy"):
-        if any(proxy.lower() in ("http_proxy", "all_proxy") for proxy in environ):
-            found[name] = ",".join(filter(None, (environ.get(name), "127.0.0.1")))
+        if any(proxy.lower() in ("http_proxy", "https_proxy", "all_proxy") for proxy in environ):
+            found[name] = ",".join(filter(None, (environ.get(name), "127.0.0.1", "localhost")))
     return found

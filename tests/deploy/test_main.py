@@ -93,9 +93,12 @@ def test_what_a_terminal_cannot_show_is_escaped(tmp_path, monkeypatch):
     assert screen.buffer.getvalue() == rb"5 \xb0C \u2192 41 \xb0F" + b"\n"
 
 
-def test_a_cloud_that_is_not_built_yet_says_so(project, capsys):
+def test_a_cloud_without_its_section_is_told_what_to_write(project, capsys):
     assert main(["plan", "--cloud", "gcp", "--project", str(project("iris"))]) == 1
-    assert capsys.readouterr().err == "error: CLOUD=gcp: not built yet, expected one of aws\n"
+    assert capsys.readouterr().err == (
+        "error: deploy.toml: the section [gcp] is missing, expected one with project, region, bucket, image, "
+        "machine_type\n"
+    )
 
 
 def test_a_plan_without_a_model_says_how_to_get_one(iris, deploy, capsys):

@@ -182,12 +182,6 @@ def test_a_wrong_setting_is_one_sentence_with_its_name(serve):
     )
 
 
-def test_an_artifact_to_download_is_refused_by_name(serve):
-    served = serve(AIP_STORAGE_URI="gs://bucket/model")
-    assert served.status() == 1
-    assert "AIP_STORAGE_URI: 'gs://bucket/model'" in served.log
-
-
 def test_the_handlers_own_modules_import_whatever_they_are_called(serve):
     handler = "import inference, metrics\n" + with_body(predict="return [inference.NAME, metrics.NAME]")
     siblings = {"inference.py": "NAME = 'theirs'\n", "metrics.py": "NAME = 'theirs too'\n"}

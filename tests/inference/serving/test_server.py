@@ -30,7 +30,8 @@ def test_ping_is_200_with_an_empty_body_once_ready(echo):
     [
         (b'[{"a": 1}, 2]', [{"a": 1}, 2]),
         (b'{"a": 1}', {"a": 1}),
-        (b'{"instances": [1, 2], "parameters": {"k": 3}}', {"predictions": [1, 2]}),
+        (b'{"instances": [1, 2], "parameters": {}}', {"predictions": [1, 2]}),
+        (b'{"instances": [1, 2], "parameters": null}', {"predictions": [1, 2]}),
         (b"[]", []),
         (b'{"instances": []}', {"predictions": []}),
     ],
@@ -67,6 +68,7 @@ def test_a_format_keeps_the_name_that_the_caller_has_for_it(echo):
         (b"3", "application/json", "expected a list of instances"),
         (b'{"instances": 1}', "application/json", "expected a list"),
         (b'{"instances": [], "extra": 1}', "application/json", "'extra'"),
+        (b'{"instances": [1], "parameters": {"k": 3}}', "application/json", "takes instances alone"),
         (b"1\n\n2", "application/jsonlines", "line 2"),
         (b"1\n{]\n", "application/jsonlines", "line 2"),
         (b"1,nan\n", "text/csv", "row 1 column 2: 'nan'"),

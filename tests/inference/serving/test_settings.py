@@ -8,7 +8,7 @@ import pytest
 
 from inference.serving import settings
 from inference.serving.errors import StartError
-from inference.serving.settings import Batch
+from inference.serving.settings import Artifact, Batch
 
 
 def test_an_empty_environment_is_a_container_of_sagemakers_on_this_machine_alone():
@@ -28,8 +28,27 @@ def test_vertex_names_come_before_sagemakers():
     assert (found.port, found.health_routes) == (7080, ("/ping", "/health"))
 
 
+@pytest.mark.parametrize(
+    ("uri", "bucket", "prefix"),
+    [
+        ("gs://my-bucket/a/b", "my-bucket", "a/b/"),
+        ("gs://my-bucket/a/b/", "my-bucket", "a/b/"),
+        ("gs://a.b_c/", "a.b_c", ""),
+        ("gs://bucket", "bucket", ""),
+    ],
+)
+def test_an_artifact_is_a_folder_of_a_bucket(uri, bucket, prefix):
+    assert settings.read({"AIP_STORAGE_URI": uri}).artifact == Artifact(uri, bucket, prefix)
+
+
 def test_an_empty_artifact_uri_is_none():
-    assert settings.read({"AIP_STORAGE_URI": ""}).port == 8080
+    assert settings.read({"AIP_STORAGE_URI": ""}).artifact is None
+
+
+def test_a_container_of_vertexs_batch_prediction_is_told_by_our_own_variable():
+    found = settings.read({"SLIPWAY_BATCH": "true", "SLIPWAY_BATCH_ON_ERROR": "keep"})
+    assert found.batch == Batch(keep_errors=True, header="", join=False, transforms=settings.transforms())
+    assert settings.read({"SLIPWAY_BATCH": "false", "SLIPWAY_BATCH_ON_ERROR": "keep"}).batch is None
 
 
 def test_a_transform_job_says_how_records_are_treated():
@@ -104,7 +123,10 @@ def test_a_wrong_value_is_refused_in_a_job_and_not_looked_at_elsewhere(name, val
         ("SLIPWAY_BODY_TIMEOUT_S", "0"),
         ("SLIPWAY_DRAIN_S", "soon"),
         ("SLIPWAY_MANIFEST_SHA256", "abc"),
-        ("AIP_STORAGE_URI", "gs://bucket/model"),
+        ("AIP_STORAGE_URI", "s3://bucket/model"),
+        ("AIP_STORAGE_URI", "gs:///model"),
+        ("AIP_STORAGE_URI", "gs://bucket@host/model"),
+        ("AIP_STORAGE_URI", "gs://bucket/a\nb"),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_name(name, value):

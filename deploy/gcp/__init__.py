@@ -1,0 +1,216 @@
+"""Vertex AI: what we want there, and how to get there.
+
+The only folder of deploy/ that imports Google's SDK. A version is a Model of its own, named by its digest,
+and not one of the versions of a Model: those are numbered by the service, so that no name says what is in
+one, and the last of them cannot be deleted. A Vertex endpoint keeps nothing of what was undeployed, so the
+model itself says, in its description, on what machine it is deployed: a rollback brings that back, too.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from google.api_core.exceptions import AlreadyExists, NotFound
+
+from deploy.config import DIGEST_ENTRY, Config, container_environment
+from deploy.gcp import clients, entries, inventory, predictions, storage, waiting
+from deploy.gcp.clients import told
+from deploy.gcp.inventory import OWNER_LABEL
+from deploy.plan import Change, Resource, versioned
+from deploy.target import Answer, Event, Refused, Request, Say
+
+if TYPE_CHECKING:
+    from deploy.package import Archive
+
+# The serving runtime's own, on both clouds.
+HEALTH_ROUTE, PREDICT_ROUTE, PORT = "/ping", "/invocations", 8080
+
+
+def desired(config: Config, archive: Archive) -> list[Resource]:
+    """The archive, its model and the endpoint. Reads nothing."""
+    gcp = config.gcp
+    key = inventory.archive_key(config.name, archive.digest)
+    environment = container_environment(config) | {DIGEST_ENTRY: archive.digest}
+    container = {
+        "image_uri": gcp.image,
+        "env": [{"name": name, "value": value} for name, value in sorted(environment.items())],
+        "ports": [{"container_port": PORT}],
+        "predict_route": PREDICT_ROUTE,
+        "health_route": HEALTH_ROUTE,
+    }
+    served = {
+        "artifact_uri": f"gs://{gcp.bucket}/{key.rpartition('/')[0]}",
+        "container_spec": container,
+        "description": json.dumps(_deployment(config), sort_keys=True),
+    }
+    version = versioned(config.name, served)
+    model = {"display_name": version, **served, "labels": _labels(config)}
+    upload = {"parent": inventory.place(config), "model_id": version, "model": model}
+    return [
+        Resource("archive", key, params={"path": str(archive.path), "key": key}),
+        Resource("model", version, params=upload),
+        endpoint(config, version),
+    ]
+
+
+def _deployment(config: Config) -> dict[str, Any]:
+    """What a DeployedModel of this configuration is but for its model: the machine, and who it runs as."""
+    gcp = config.gcp
+    resources = {
+        "machine_spec": {"machine_type": gcp.machine_type},
+        "min_replica_count": gcp.min_replicas,
+        "max_replica_count": gcp.max_replicas or gcp.min_replicas,
+    }
+    account = {"service_account": gcp.service_account} if gcp.service_account else {}
+    return {"dedicated_resources": resources, **account}
+
+
+def endpoint(config: Config, version: str) -> Resource:
+    """The endpoint that serves this version."""
+    described = {
+        "display_name": config.name,
+        "labels": _labels(config),
+        "dedicated_endpoint_enabled": config.gcp.endpoint == "dedicated",
+    }
+    params = {"parent": inventory.place(config), "endpoint_id": config.name, "endpoint": described}
+    return Resource("endpoint", config.name, version, params=params)
+
+
+def _labels(config: Config) -> dict[str, str]:
+    return {OWNER_LABEL: config.name}
+
+
+def example(config: Config, request: Request) -> str:
+    """Lines of Python that post the request through google-cloud-aiplatform and print the answer."""
+    return f"""\
+import os
+from google.cloud import aiplatform
+
+aiplatform.init(
+    project="{config.gcp.project}",
+    location="{config.gcp.region}",
+    api_transport="rest",
+    api_endpoint=os.environ.get("{clients.OVERRIDE}AIPLATFORM", "").rstrip("/") or None,
+)
+answer = aiplatform.Endpoint("{config.name}").raw_predict(
+    {request.body!r}, {{"Content-Type": "{request.content_type}"}}
+)
+print(answer.text)"""
+
+
+@told()
+def check(config: Config) -> None:
+    """Fail now if credentials, project, bucket or region are wrong: nothing has been written yet."""
+    storage.bucket(config)
+    inventory.describe(config)
+
+
+@told()
+def observed(config: Config) -> list[Resource]:
+    """Archives, models and the endpoint, in this order; what is not ours says so."""
+    return [*inventory.archives(config), *inventory.models(config), *inventory.endpoint(config)]
+
+
+def traces(config: Config) -> list[Resource]:
+    """Nothing: Cloud Logging keeps what containers printed for its own time, whatever becomes of them."""
+    return []
+
+
+@told()
+def settle(config: Config, say: Say) -> None:
+    """Return once no operation is at work on the endpoint."""
+    waiting.settled(config, say)
+
+
+def apply(config: Config, change: Change, say: Say) -> None:
+    """Make one change and return when it has happened.
+
+    Raises Refused if nothing was changed, NotServed if the endpoint settled on something else.
+    """
+    if change.resource.kind == "endpoint":
+        with told():
+            waiting.move(config, change, say)
+    elif change.action == "delete":
+        _delete(config, change.resource, say)
+    else:
+        _create(config, change.resource, say)
+
+
+@told(Refused)
+def _create(config: Config, resource: Resource, say: Say) -> None:
+    if resource.kind == "archive":
+        storage.upload(config, Path(resource.params["path"]), resource.params["key"], say)
+        return
+    try:
+        # A name carries the digest of its parameters: what is there already is what we want.
+        uploaded = clients.models(config.gcp.region).upload_model(request=resource.params)
+        waiting.finished(uploaded, say, "uploading")
+    except AlreadyExists:
+        say("is there already")
+
+
+@told(Refused)
+def _delete(config: Config, resource: Resource, say: Say) -> None:
+    if resource.kind == "archive":
+        storage.delete(config, resource.name)
+        return
+    try:
+        name = inventory.model_name(config, resource.name)
+        waiting.finished(clients.models(config.gcp.region).delete_model(name=name), say, "deleting")
+    except NotFound:
+        say("is gone already")
+
+
+@told()
+def invoke(config: Config, request: Request) -> Answer:
+    """The endpoint's answer; CloudError with the container's own words if it is none."""
+    return predictions.predict(config, request)
+
+
+@told()
+def status(config: Config) -> dict[str, str]:
+    """What the endpoint is and does; empty if there is none."""
+    described = inventory.describe(config)
+    if described is None:
+        return {}
+    facts = {
+        "endpoint": config.name,
+        "project": config.gcp.project,
+        "region": config.gcp.region,
+        "address": described.dedicated_endpoint_dns,
+        "state": _state(config, described),
+        "version": inventory.version_of(described),
+        "machines": ", ".join(_machines(one) for one in described.deployed_models),
+        "changed": inventory.in_utc(described.update_time),
+    }
+    return {name: fact for name, fact in facts.items() if fact}
+
+
+def _state(config: Config, described: Any) -> str:
+    if inventory.running(config):
+        return "is being changed"
+    return "in service" if inventory.serving(described) else "serves nothing"
+
+
+def _machines(deployed: Any) -> str:
+    resources = deployed.dedicated_resources
+    most, least = resources.max_replica_count, resources.min_replica_count
+    count = f"{least}" if least == most else f"{least} to {most}"
+    return f"{count} x {resources.machine_spec.machine_type}"
+
+
+@told()
+def logs(config: Config, since: datetime) -> list[Event]:
+    """What the containers printed from `since` on, in the order of time."""
+    return entries.events(config, since)
+
+
+@told()
+def logs_of_new(config: Config, since: datetime) -> list[Event]:
+    """The same of those containers alone that are none of what serves; empty if there is none."""
+    described = inventory.describe(config)
+    serving = {one.id for one in described.deployed_models} if described else set()
+    return [event for event in entries.events(config, since) if event.stream.split("/")[0] not in serving]

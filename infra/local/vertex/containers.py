@@ -1,0 +1,328 @@
+"""A serving container of a deployed model or a batch job: its command as a process under Vertex's contract.
+
+Source: cloud.google.com/vertex-ai/docs/predictions/custom-container-requirements. The runtime downloads its
+model from AIP_STORAGE_URI itself.
+"""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import os
+import re
+import secrets
+import shutil
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from infra.local import environments, processes
+from infra.local.settings import Settings
+from infra.local.vertex.errors import GoogleError
+from infra.local.vertex.logs import LogStream
+
+Json = dict[str, Any]
+LIVENESS_MISSES = HEALTH_MISSES = 4
+RESTART_FIRST_S, RESTART_MOST_S = 0.2, 30.0
+EXITED = "Model server exited unexpectedly."
+NEVER_READY = (
+    "Model server never became ready. Please validate that your model file or container configuration "
+    "are valid."
+)
+_VARIABLE = re.compile(r"\$(\$|\((?P<name>[^)]+)\))")
+_log = logging.getLogger(__name__)
+
+
+class StartFailed(GoogleError):
+    """A container cannot serve; the message has the end of its log."""
+
+
+@dataclass(frozen=True)
+class ServingSpec:
+    """What one container is made of.
+
+    `given` is the model's containerSpec as `messages.checked` has it, `storage_uri` its artifactUri or "",
+    `route` what the routes begin with where containerSpec names none, `identity` the AIP_* variables that
+    say whose it is.
+    """
+
+    given: Json
+    storage_uri: str
+    route: str
+    identity: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def health_route(self) -> str:
+        """Where it is asked whether it is healthy."""
+        return str(self.given.get("healthRoute") or self.route)
+
+    @property
+    def predict_route(self) -> str:
+        """Where predictions are posted."""
+        return str(self.given.get("predictRoute") or f"{self.route}:predict")
+
+
+class Container:
+    """One container, from `start` to `stop`. Its methods may be called from any thread."""
+
+    def __init__(self, settings: Settings, url: str, spec: ServingSpec, log: LogStream) -> None:
+        self.spec = spec
+        self.log = log
+        self.healthy = False
+        self.port = 0
+        self.in_flight = 0
+        self.failed_restarts = 0  # in a row
+        self._settings, self._url = settings, url
+        self._id = f"vertex-{secrets.token_hex(8)}"
+        self._place = settings.containers / self._id
+        self._process: processes.Process | None = None
+        self._idle = threading.Condition()
+        self._closing = threading.Event()
+        self._stopping = threading.Lock()
+
+    def start(self) -> None:
+        """Returns once its health route answers 200; raises StartFailed when it is known that it won't."""
+        try:
+            for folder in ("home", "tmp"):
+                (self._place / folder).mkdir(parents=True, exist_ok=True)
+            if self.spec.given.get("command"):  # the model's own words, which may be pip's
+                environments.make(self._place / "env")
+            self._launch()
+            self._await_health()
+        except OSError as error:  # no room for its directories, no more processes
+            self.stop()
+            raise StartFailed("INTERNAL", f"The container could not be started: {error}") from error
+        except StartFailed:
+            self.stop()
+            raise
+        self.healthy = not self._closing.is_set()
+        threading.Thread(target=self._attend, name=f"attend {self._id}", daemon=True).start()
+
+    @property
+    def serves(self) -> bool:
+        """Whether it is healthy and takes requests."""
+        return self.healthy and not self._closing.is_set()
+
+    def enter(self) -> bool:
+        """Takes a place for one request, to be given back with `leave`; False once the container retires."""
+        with self._idle:
+            if self._closing.is_set():
+                return False
+            self.in_flight += 1
+            return True
+
+    def leave(self) -> None:
+        """Gives a request's place back."""
+        with self._idle:
+            self.in_flight -= 1
+            self._idle.notify_all()
+
+    def retire(self, drain_s: float) -> None:
+        """Takes no new request, waits up to `drain_s` seconds for those in flight, and stops."""
+        with self._idle:
+            self._closing.set()
+            self._idle.wait_for(lambda: self.in_flight == 0, drain_s)
+        self.stop()
+
+    def stop(self) -> None:
+        """SIGTERM, SIGKILL after the grace; then nothing of the container is left but its log."""
+        self._closing.set()
+        self.healthy = False
+        with self._idle:
+            process = self._process
+        with self._stopping:
+            if process is not None:
+                process.stop(self._settings.stop_grace_s)
+            shutil.rmtree(self._place, ignore_errors=True)
+
+    def post(self, body: bytes, content_type: str, timeout_s: float) -> tuple[int, bytes]:
+        """Posts to the predict route and returns status and body. Raises OSError or HTTPException."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
+        try:
+            connection.request("POST", self.spec.predict_route, body, {"Content-Type": content_type})
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def _launch(self) -> None:
+        port = processes.free_port()
+        env = self._environment(port)
+        command = processes.Command(
+            argv=argv_of(self.spec.given, self._settings, env), env=env, cwd=self._place, name=self._id
+        )
+        with self._idle:
+            if self._closing.is_set():
+                raise StartFailed("CANCELLED", "The container was stopped while it started.")
+            self._process = processes.start(command, self.log.write)
+            self.port = port
+
+    def _environment(self, port: int) -> dict[str, str]:
+        contract = {**contract_of(self.spec, port), "STORAGE_EMULATOR_HOST": self._url}
+        given = expanded_env(self.spec.given.get("env", []), contract)
+        env = {**standard_environment(self._settings, self._place), **given, **contract}
+        if self.spec.given.get("command"):
+            return environments.variables(self._place / "env", env)
+        return env
+
+    def _await_health(self) -> None:
+        deadline = time.monotonic() + startup_s(self.spec.given, self._settings)
+        said = NEVER_READY
+        while time.monotonic() < deadline and not self._closing.is_set():
+            if self._ended(self._settings.start_poll_s) is not None:
+                said = EXITED
+                break
+            if answers(self.port, self.spec.health_route, self._settings.health_timeout_s):
+                return
+        if self._closing.is_set():
+            raise StartFailed("CANCELLED", "The container was stopped while it started.")
+        raise StartFailed("FAILED_PRECONDITION", f"{said} Model server logs:\n{self.log.tail()}")
+
+    def _ended(self, timeout: float) -> int | None:
+        assert self._process is not None
+        return self._process.wait(timeout)
+
+    def _attend(self) -> None:
+        """While it serves: four health checks missed in a row stop traffic, four of liveness restart it.
+
+        Liveness is a TCP connection. Source: custom-container-requirements, "Liveness checks" and "Health
+        checks". A container that ended is started again at once, then after longer pauses.
+        """
+        settings, pause, dead, sick = self._settings, RESTART_FIRST_S, 0, 0
+        while not self._closing.is_set():
+            if self._ended(settings.health_interval_s) is None:
+                alive, well = self._checked()
+                dead, sick = (0 if alive else dead + 1), (0 if well else sick + 1)
+                self.healthy = sick < HEALTH_MISSES and not self._closing.is_set()
+                pause = RESTART_FIRST_S if well else pause
+                if dead < LIVENESS_MISSES:
+                    continue
+                self._stop_process()
+            self.healthy, dead, sick = False, 0, 0
+            if not self._closing.wait(pause):
+                pause = min(2 * pause, RESTART_MOST_S)
+                self._restart()
+
+    def _checked(self) -> tuple[bool, bool]:
+        alive = accepts(self.port, self._settings.health_timeout_s)
+        return alive, alive and answers(self.port, self.spec.health_route, self._settings.health_timeout_s)
+
+    def _stop_process(self) -> None:
+        if self._process is not None:
+            self._process.stop(self._settings.stop_grace_s)
+
+    def _restart(self) -> None:
+        _log.warning("%s (%s) ended and is started again", self._id, self.spec.identity)
+        try:
+            self._launch()
+            self._await_health()
+        except (StartFailed, OSError):
+            self.failed_restarts += 1
+            return
+        self.failed_restarts = 0
+        self.healthy = not self._closing.is_set()
+
+
+def argv_of(given: Json, settings: Settings, env: Mapping[str, str]) -> tuple[str, ...]:
+    """The command: `command` in place of the image's entry point, `args` in place of its last words.
+
+    An image's command by the settings is its entry point, and its arguments where it ends with `serve`.
+    """
+    command, args = given.get("command", []), given.get("args", [])
+    if command:
+        return tuple(expanded(word, env) for word in [*command, *args])
+    image = settings.command_of(given["imageUri"])
+    entry = image[:-1] if args and image[-1] == "serve" else image
+    return (*entry, *(expanded(word, env) for word in args))
+
+
+def contract_of(spec: ServingSpec, port: int) -> dict[str, str]:
+    """The AIP_* variables. Source: custom-container-requirements, "Environment variables"."""
+    return {
+        **spec.identity,
+        "AIP_HTTP_PORT": str(port),
+        "AIP_HEALTH_ROUTE": spec.health_route,
+        "AIP_PREDICT_ROUTE": spec.predict_route,
+        "AIP_STORAGE_URI": spec.storage_uri,
+        "AIP_MODE": "PREDICTION",
+        "AIP_MODE_VERSION": "1.0.0",
+        "AIP_FRAMEWORK": "CUSTOM_CONTAINER",
+    }
+
+
+def standard_environment(settings: Settings, place: Path) -> dict[str, str]:
+    """What every container has, and nothing of the local cloud's own."""
+    return {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), *environments.SYSTEM_PATH]),
+        "LANG": "C.UTF-8",
+        "HOME": str(place / "home"),
+        "TMPDIR": str(place / "tmp"),
+        "SAGEMAKER_BASE_DIR": str(place / "opt" / "ml"),  # where the kit's runtime puts what it downloads
+        "PYTHONPATH": str(settings.python_path),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+def expanded_env(entries: Iterable[Json], known: Mapping[str, str]) -> dict[str, str]:
+    """A containerSpec's `env`; each value may name what stands before it with $(NAME)."""
+    found: dict[str, str] = {}
+    for entry in entries:
+        found[entry["name"]] = expanded(entry.get("value", ""), {**known, **found})
+    return found
+
+
+def expanded(text: str, env: Mapping[str, str]) -> str:
+    """$(NAME) replaced by the variable; an unknown one stays as it is, and $$ is one $.
+
+    Source: ModelContainerSpec.args, which follows Kubernetes.
+    """
+
+    def word(match: re.Match[str]) -> str:
+        return "$" if match["name"] is None else env.get(match["name"], match[0])
+
+    return _VARIABLE.sub(word, text)
+
+
+def startup_s(given: Json, settings: Settings) -> float:
+    """How long the container may take until it is healthy."""
+    text = str(given.get("deploymentTimeout", ""))
+    return float(text.removesuffix("s")) if text else settings.deployment_timeout_s
+
+
+def accepts(port: int, timeout_s: float) -> bool:
+    """Whether a connection is taken."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout_s).close()
+    except OSError:
+        return False
+    return True
+
+
+def answers(port: int, route: str, timeout_s: float) -> bool:
+    """Whether GET on the route is answered with 200 within the time; anything else is a miss."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
+    began = time.monotonic()
+    try:
+        connection.request("GET", route)
+        answer = connection.getresponse()
+        answer.read()
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+    return answer.status == 200 and time.monotonic() - began <= timeout_s
+
+
+def stop_all(containers: Iterable[Container], drain_s: float = 0.0) -> None:
+    """Stops them side by side, each after its requests in flight or `drain_s` seconds, and waits."""
+    threads = [threading.Thread(target=one.retire, args=(drain_s,), daemon=True) for one in containers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()

@@ -1,0 +1,72 @@
+"""A serving container in fifty lines: what it does is said by its environment and by each instance."""
+
+import json
+import os
+import signal
+import sys
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+HOME = Path(os.environ["HOME"])
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # one packet an answer
+
+    def do_GET(self):
+        sick = self.path != os.environ["AIP_HEALTH_ROUTE"] or (HOME / "sick").exists()
+        self.answer(500 if sick else int(os.environ.get("HEALTH_STATUS", "200")), b"")
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        kind = self.headers.get("Content-Type", "")
+        if self.path != os.environ["AIP_PREDICT_ROUTE"]:
+            self.answer(404, self.path.encode())
+        elif kind != "application/json":
+            self.answer(int(self.headers.get("X-Status", "201")), body[::-1], "text/reversed")
+        else:
+            self.predict(json.loads(body))
+
+    def predict(self, request):
+        orders = {}
+        for one in request["instances"]:
+            orders.update(one if isinstance(one, dict) else {})
+        time.sleep(orders.get("sleep", 0))
+        if orders.get("sick"):
+            (HOME / "sick").touch()
+        if orders.get("die"):
+            os._exit(1)
+        seen = {
+            "pid": os.getpid(),
+            "argv": sys.argv,
+            "environment": dict(os.environ),
+            "parameters": request.get("parameters"),
+            "executable": sys.executable,
+        }
+        predictions = [seen if one == {"tell": True} else one for one in request["instances"]]
+        if os.environ.get("COUNTS"):
+            number = time.monotonic_ns()
+            predictions = [{"request": number, "of": len(predictions)} for _ in predictions]
+        text = orders.get("text", json.dumps({"predictions": predictions}))
+        self.answer(int(orders.get("status", 200)), text.encode())
+
+    def answer(self, status, body, kind="application/json"):
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        pass
+
+
+if os.environ.get("FAILS"):
+    print("Traceback (most recent call last):\n\nValueError: no such weights", file=sys.stderr)
+    sys.exit(1)
+time.sleep(float(os.environ.get("START_S", "0")))
+signal.signal(signal.SIGTERM, lambda number, frame: os._exit(0))
+print(f"version {os.environ.get('VERSION')} listens", flush=True)
+ThreadingHTTPServer(("127.0.0.1", int(os.environ["AIP_HTTP_PORT"])), Handler).serve_forever()
