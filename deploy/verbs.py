@@ -21,6 +21,7 @@ from deploy.batch.places import BatchError
 from deploy.config import Config
 from deploy.package import Archive
 from deploy.plan import Resource
+from deploy.sections import Batch
 from deploy.target import Answer, CloudError, Event, Request, Target, Trainings
 from deploy.training import jobs, models
 
@@ -149,7 +150,7 @@ def batch_transform(run: Run, options: Namespace) -> None:
         _score_by_a_job(run, options, settings)
 
 
-def _score_by_a_job(run: Run, options: Namespace, settings: configuration.Batch) -> None:
+def _score_by_a_job(run: Run, options: Namespace, settings: Batch) -> None:
     cloud = _batch_cloud(options.cloud, run.config)
     source, output = scoring.places(cloud, options.input, options.output)
     scoring.check_output(cloud, output)
@@ -181,7 +182,7 @@ def _prepare(run: Run, work: Work, wanted: Sequence[Resource]) -> None:
     rollout.make(run.place, changes)
 
 
-def _score_here(run: Run, options: Namespace, settings: configuration.Batch) -> None:
+def _score_here(run: Run, options: Namespace, settings: Batch) -> None:
     archive = run.project / "build" / "model.tar.gz"
     command = engine.command(options.engine, archive, (options.input, options.output), settings)
     if not run.model.is_dir():

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deploy.batch.places import SCHEME, BatchError
-from deploy.config import Batch
+from deploy.sections import Batch
 
 KIT = Path(__file__).resolve().parents[2]
 SETTINGS = ("header", "on_error", "join", "accept")

@@ -23,7 +23,7 @@ from deploy.batch.orders import DEFAULT_PAYLOAD_MB, MAX_PAYLOAD_MB, File, check_
 from deploy.batch.outputs import PART
 from deploy.batch.places import BatchError, Place, Remote, prefix
 from deploy.batch.threads import in_threads
-from deploy.config import Batch
+from deploy.sections import Batch
 
 # Source: docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html: 1024 bytes, a prefix and all.
 MAX_NAME_BYTES = 900

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from deploy.batch.kinds import CSV, Kind
 from deploy.batch.places import BatchError, Remote
-from deploy.config import Batch
+from deploy.sections import Batch
 
 # What changes a result. Machines, limits and patience do not: files that are finished stay so.
 RESULT_SETTINGS = ("header", "on_error", "join", "input_filter", "output_filter", "accept")

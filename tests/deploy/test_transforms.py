@@ -10,7 +10,8 @@ from deploy.aws import transforms
 from deploy.batch.kinds import CSV, JSONLINES, PARQUET, Kind
 from deploy.batch.orders import Order
 from deploy.batch.places import Remote
-from deploy.config import Batch, Config
+from deploy.config import Config
+from deploy.sections import Batch
 
 RUN = "0123456789ab"
 OWN = Remote("s3", "slipway-tests", f"iris/batch/{RUN}/")

@@ -4,7 +4,7 @@ import pytest
 
 from deploy.batch import engine
 from deploy.batch.places import BatchError
-from deploy.config import Batch
+from deploy.sections import Batch
 
 
 def test_the_engine_is_told_what_the_settings_say(tmp_path, monkeypatch):

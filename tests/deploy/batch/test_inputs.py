@@ -14,7 +14,7 @@ from deploy.batch import inputs, outputs
 from deploy.batch.cloud import Cloud
 from deploy.batch.inputs import Inputs
 from deploy.batch.places import BatchError
-from deploy.config import Batch
+from deploy.sections import Batch
 
 
 def look(place: Path, **settings: Any) -> Inputs:

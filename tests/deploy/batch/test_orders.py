@@ -7,7 +7,7 @@ from deploy.batch import orders
 from deploy.batch.kinds import CSV, JSONLINES, PARQUET, Kind
 from deploy.batch.orders import File
 from deploy.batch.places import BatchError
-from deploy.config import Batch
+from deploy.sections import Batch
 
 FILES = [File("a.csv", 10, "d1", 3), File("b.csv", 20, "d2", 4)]
 KNOWN = orders.run_id("iris-1", FILES, Batch(), "")
