@@ -149,10 +149,11 @@ def test_the_node_keeps_nothing_of_the_kit_and_the_model(batch, cluster):
         "    def load(self, model_dir): self.at = model_dir\n"
         "    def predict(self, inputs): return [self.at for one in inputs]\n"
     )
-    assert batch.run("--engine", "ray").returncode == 0
+    # One worker: a second may still be unpacking when so short a run ends, and then the next run removes it.
+    assert batch.run("--engine", "ray", "--workers", "1").returncode == 0
     (place,) = batch.out("a.jsonl")
     assert place.endswith("/model") and "slipway-ray-" in place
-    assert not Path(place).parent.exists()
+    until(lambda: not Path(place).parent.exists())  # the actors may end a moment after the run
 
 
 def test_a_cluster_that_is_not_there_is_named(batch, cluster):

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import sys
 import textwrap
 import zipfile
@@ -155,7 +156,8 @@ def test_the_sdks_own_package_of_a_script_reaches_pip(google, bucket, ended, tmp
     )
     job.submit()
     message = ended(job.resource_name)["error"]["message"]
-    assert "install build dependencies did not run" in message
+    # Where the machine's pip.conf names a place to build from, the script is installed and runs.
+    assert re.search("install build dependencies did not run|non-zero status of 7", message)
     assert host_packages() == before
 
 
