@@ -58,12 +58,28 @@ def test_requests_that_come_together_are_scored_by_processes_that_share_one_mode
     assert not {int(answer) for answer in answers} & set(loads(tmp_path))
 
 
+def children(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
+
+
 def test_a_handler_whose_model_cannot_be_shared_is_loaded_once(job, tmp_path):
-    served = job(
-        extra="import threading; threading.Thread(target=time.sleep, args=(600,), daemon=True).start()"
-    )
-    answers = {served.post(b"1\n", LINES).body for _ in range(4)}
-    assert [int(answer) for answer in answers] == loads(tmp_path)
+    thread = "threading.Thread(target=time.sleep, args=(600,), daemon=True)"
+    served = job(extra=f"import threading; {thread}.start()")
+    worker = int(served.post(b"1\n", LINES).body)
+    assert [worker] == loads(tmp_path) == children(served.process.pid)
+
+
+def test_a_sample_that_is_not_answered_ends_the_server_though_errors_are_kept(serve):
+    handler = """
+class Handler:
+    def load(self, model_dir): pass
+    def predict(self, inputs): raise OSError("no such day")
+"""
+    served = serve(handler, samples="1\n", SAGEMAKER_BATCH="true", SLIPWAY_BATCH_ON_ERROR="keep")
+    assert served.status() == 1
+    assert "code/samples.jsonl line 1: " in served.log
+    assert "OSError: no such day" in served.log
 
 
 def test_a_worker_that_dies_costs_its_request_alone(job):
