@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from deploy import config as configuration
 from deploy import package, rollout, terminal, unpack
@@ -76,10 +76,23 @@ class Run:
 
     project: Path
     config: Config
-    target: Target
-    trainings: Trainings
+    cloud: str
     yes: bool
     live: bool
+
+    # The SDK's modules, imported when they are first used: to score on this machine takes none.
+    @property
+    def target(self) -> Target:
+        return cast(Target, _part(self.cloud))
+
+    @property
+    def trainings(self) -> Trainings:
+        return cast(Trainings, _part(self.cloud, "trainings"))
+
+    @property
+    def batches(self) -> Cloud:
+        storage, transforms = _part(self.cloud, "storage"), _part(self.cloud, "transforms")
+        return Cloud(self.config, cast(Storage, storage), cast(Transforms, transforms))
 
     @property
     def model(self) -> Path:
@@ -102,28 +115,22 @@ def run(options: Namespace) -> None:
     """Do the verb that the options name. Raises one of EXPECTED, or KeyboardInterrupt."""
     config = configuration.load(options.project)
     configuration.check_cloud(config, options.cloud)
-    if options.verb in NOT_YET.get(options.cloud, ()):
+    here = getattr(options, "engine", "")  # without a cloud
+    if options.verb in NOT_YET.get(options.cloud, ()) and not here:
         raise VerbError(f"CLOUD={options.cloud}: {options.verb} is not built yet: CLOUD=aws does it")
     verb: Callable[[Run, Namespace], None] = globals()[options.verb.replace("-", "_")]
-    target, trainings = _cloud(options.cloud)
-    return verb(Run(options.project, config, target, trainings, options.yes, options.live), options)
+    return verb(Run(options.project, config, options.cloud, options.yes, options.live), options)
 
 
-def _cloud(name: str) -> tuple[Target, Trainings]:
-    module = TARGETS[name]
+def _part(cloud: str, name: str = "") -> Any:
+    """A cloud's module, or a part of it."""
     try:
-        target, trainings = importlib.import_module(module), importlib.import_module(f"{module}.trainings")
+        return importlib.import_module(".".join(filter(None, (TARGETS[cloud], name))))
     except ImportError as error:
         raise VerbError(
-            f"CLOUD={name} needs {error.name}: python -m pip install -c constraints.txt "
-            f"-r deploy/requirements-{name}.txt (make does it)"
+            f"CLOUD={cloud} needs {error.name}: python -m pip install -c constraints.txt "
+            f"-r deploy/requirements-{cloud}.txt (make does it)"
         ) from error
-    return cast(Target, target), cast(Trainings, trainings)
-
-
-def _batch_cloud(name: str, config: Config) -> Cloud:
-    modules = [importlib.import_module(f"{TARGETS[name]}.{part}") for part in ("storage", "transforms")]
-    return Cloud(config, cast(Storage, modules[0]), cast(Transforms, modules[1]))
 
 
 def deploy_endpoint(run: Run, options: Namespace) -> None:
@@ -151,7 +158,7 @@ def batch_transform(run: Run, options: Namespace) -> None:
 
 
 def _score_by_a_job(run: Run, options: Namespace, settings: Batch) -> None:
-    cloud = _batch_cloud(options.cloud, run.config)
+    cloud = run.batches
     source, output = scoring.places(cloud, options.input, options.output)
     scoring.check_output(cloud, output)
     with terminal.working("look at the input"):

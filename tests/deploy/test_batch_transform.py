@@ -632,3 +632,19 @@ def test_every_call_of_s3_names_the_account_that_must_own_the_bucket(scored, wro
     assert scored(output=results) == 1
     assert {"HeadBucket", "PutObject", "GetObject", "ListObjectsV2", "DeleteObjects"} <= set(owners)
     assert {name for name, found in owners.items() if found != {"123456789012"}} == set()
+
+
+def test_to_score_on_this_machine_takes_no_clouds_sdk(project, tmp_path):
+    numbers = tmp_path / "numbers.jsonl"
+    numbers.write_text("1\n2\n")
+    script = (
+        "import sys\n"
+        "sys.modules['boto3'] = None\n"
+        "from deploy.__main__ import main\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    words = ["batch-transform", "--engine", "local", "--project", str(project()), "--input", str(numbers)]
+    command = [sys.executable, "-c", script, *words, "--output", str(tmp_path / "scored")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "scored/numbers.jsonl.out").read_text() == "2\n4\n"
