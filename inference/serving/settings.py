@@ -121,8 +121,12 @@ def read(env: Mapping[str, str]) -> Settings:
 
 def transforms() -> int:
     """How many requests at once keep this machine's cores busy, as /execution-parameters says it."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, _MOST_TRANSFORMS)
+    return min(cores(), _MOST_TRANSFORMS)
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _is_job(env: Mapping[str, str]) -> bool:

@@ -209,11 +209,6 @@ class Workers:
         return loader
 
 
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _ending(pid: int) -> int | None:
     """A file descriptor that is readable once that process has ended; None where there is no such thing."""
     try:

@@ -11,7 +11,7 @@ from types import FrameType
 from inference.serving import log
 from inference.serving.batch import engines, report, run
 from inference.serving.errors import StartError
-from inference.serving.workers import cores
+from inference.serving.settings import cores
 
 _DESCRIPTION = """\
 Score files with the handler that the endpoint serves, on this machine, without a cloud.
