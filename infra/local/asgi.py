@@ -7,6 +7,8 @@ from typing import Any
 
 from infra.local.errors import Answer
 
+READ_OVER = 8  # times the limit
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -31,6 +33,26 @@ async def chunks(receive: Receive) -> AsyncIterator[bytes]:
             raise CallerLeft
         yield message.get("body", b"")
         more = message.get("more_body", False)
+
+
+async def body_within(receive: Receive, limit: int) -> bytes | None:
+    """The whole body; None where it is over the limit. Raises CallerLeft.
+
+    Of a body over the limit some is still read, never without end, so that the answer reaches the caller.
+    """
+    held: list[bytes] = []
+    size = 0
+    async for chunk in chunks(receive):
+        size += len(chunk)
+        if size > READ_OVER * limit:
+            break
+        if size <= limit:
+            held.append(chunk)
+        else:
+            held.clear()
+    if size > limit:
+        return None
+    return held[0] if len(held) == 1 else b"".join(held)
 
 
 async def send_answer(send: Send, answer: Answer) -> None:

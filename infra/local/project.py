@@ -18,7 +18,6 @@ _WORDS = {
     "bucket": ("aws", "bucket"),
     "role": ("aws", "role"),
     "gcp_project": ("gcp", "project"),
-    "gcp_region": ("gcp", "region"),
     "gcs_bucket": ("gcp", "bucket"),
 }
 
@@ -31,7 +30,6 @@ class Needs:
     bucket: str = ""
     role: str = ""
     gcp_project: str = ""
-    gcp_region: str = ""
     gcs_bucket: str = ""
 
     @property

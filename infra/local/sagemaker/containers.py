@@ -5,26 +5,29 @@ Source of what a container gets and must do: SageMaker's developer guide, your-a
 
 from __future__ import annotations
 
-import http.client
 import logging
-import os
 import secrets
 import shutil
-import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from infra.local import archives, processes
 from infra.local.cloud import Caller, Cloud
+from infra.local.containers import (
+    RESTART_FIRST_S,
+    RESTART_MOST_S,
+    Serving,
+    answers,
+    standard_environment,
+)
 from infra.local.errors import AwsError
 from infra.local.sagemaker.logs import LogStream
 from infra.local.settings import Settings
 
 GROUP = "/aws/sagemaker/Endpoints/"
-RESTART_FIRST_S, RESTART_MOST_S = 0.2, 30.0
 PING_FAILED = (
     "The primary container for production variant {variant} did not pass the ping health check. "
     "Please check CloudWatch logs for this endpoint."
@@ -84,23 +87,20 @@ class ContainerSpec:
     startup_s: float
 
 
-class Container:
+class Container(Serving):
     """One container, from `start` to `stop`. Its methods may be called from any thread."""
 
     def __init__(self, cloud: Cloud, spec: ContainerSpec) -> None:
+        super().__init__()
         self.spec = spec
         self.instance = f"i-{secrets.token_hex(9)[:17]}"
-        self.healthy = False
         self.port = 0
-        self.in_flight = 0
         self.failed_restarts = 0  # in a row
         self.log_stream = spec.owner.log_stream.format(instance=self.instance)
         self.log = LogStream(cloud, spec.caller, spec.owner.log_group, self.log_stream)
         self._cloud = cloud
         self._place = cloud.settings.containers / self.instance
         self._process: processes.Process | None = None
-        self._idle = threading.Condition()
-        self._closing = threading.Event()
         self._stopping = threading.Lock()
 
     def start(self) -> None:
@@ -117,27 +117,6 @@ class Container:
             raise
         self.healthy = True
         threading.Thread(target=self._attend, name=f"attend {self.instance}", daemon=True).start()
-
-    def enter(self) -> bool:
-        """Takes a place for one request, to be given back with `leave`; False once the container retires."""
-        with self._idle:
-            if self._closing.is_set():
-                return False
-            self.in_flight += 1
-            return True
-
-    def leave(self) -> None:
-        """Gives a request's place back."""
-        with self._idle:
-            self.in_flight -= 1
-            self._idle.notify_all()
-
-    def retire(self, drain_s: float) -> None:
-        """Takes no new request, waits up to `drain_s` seconds for those in flight, and stops."""
-        with self._idle:
-            self._closing.set()
-            self._idle.wait_for(lambda: self.in_flight == 0, drain_s)
-        self.stop()
 
     def stop(self) -> None:
         """SIGTERM, SIGKILL after the grace; then nothing of the container is left but its log.
@@ -202,7 +181,7 @@ class Container:
         while time.monotonic() < deadline and not self._closing.is_set():
             if self._ended(settings.start_poll_s) is not None:
                 break
-            if answers_ping(self.port, settings.ping_timeout_s):
+            if answers(self.port, "/ping", settings.ping_timeout_s):
                 return
         raise StartFailed(self.spec.owner.ping_failed)
 
@@ -215,7 +194,9 @@ class Container:
         settings, pause = self._cloud.settings, RESTART_FIRST_S
         while not self._closing.is_set():
             if self._ended(settings.ping_interval_s) is None:
-                self.healthy = answers_ping(self.port, settings.ping_timeout_s) and not self._closing.is_set()
+                self.healthy = (
+                    answers(self.port, "/ping", settings.ping_timeout_s) and not self._closing.is_set()
+                )
                 pause = RESTART_FIRST_S if self.healthy else pause
                 continue
             self.healthy = False
@@ -247,43 +228,12 @@ def unpack_object(cloud: Cloud, caller: Caller, url: str, destination: Path) -> 
 def environment_of(spec: ContainerSpec, settings: Settings, place: Path, port: int) -> dict[str, str]:
     """The container's whole environment: nothing of the local cloud's own goes in."""
     return {
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"]),
-        "LANG": "C.UTF-8",
-        "HOME": str(place / "home"),
-        "TMPDIR": str(place / "tmp"),
-        "PYTHONPATH": str(settings.python_path),
-        "PYTHONUNBUFFERED": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
+        **standard_environment(settings, place),
         "AWS_REGION": spec.caller.region,
         "AWS_DEFAULT_REGION": spec.caller.region,
-        "SAGEMAKER_BASE_DIR": str(place / "opt" / "ml"),
         "SAGEMAKER_BIND_TO_PORT": str(port),
         **spec.environment,
     }
-
-
-def answers_ping(port: int, timeout_s: float) -> bool:
-    """Whether GET /ping is answered with 200 within the time."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
-    began = time.monotonic()
-    try:
-        connection.request("GET", "/ping")
-        answer = connection.getresponse()
-        answer.read()
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
-    return answer.status == 200 and time.monotonic() - began <= timeout_s
-
-
-def stop_all(containers: Iterable[Container], drain_s: float = 0.0) -> None:
-    """Stops them side by side, each after its requests in flight or `drain_s` seconds, and waits."""
-    threads = [threading.Thread(target=one.retire, args=(drain_s,), daemon=True) for one in containers]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
 
 
 def _make_read_only(model: Path) -> None:

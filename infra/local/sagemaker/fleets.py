@@ -9,7 +9,8 @@ from collections.abc import Collection, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
-from infra.local.sagemaker.containers import Container, ContainerSpec, stop_all
+from infra.local.containers import stop_all
+from infra.local.sagemaker.containers import Container, ContainerSpec
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from infra.local.cloud import Cloud
+from infra.local.containers import stop_all
 from infra.local.errors import AwsError
 from infra.local.sagemaker import fleets
-from infra.local.sagemaker.containers import Container, StartFailed, stop_all
+from infra.local.sagemaker.containers import Container, StartFailed
 from infra.local.sagemaker.fleets import Fleet, Group, Variant
 from infra.local.sagemaker.states import Endpoint, Endpoints, Rollout
 

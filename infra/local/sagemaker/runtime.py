@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from infra.local.asgi import CallerLeft, Receive, Scope, Send, chunks, send_answer
+from infra.local.asgi import CallerLeft, Receive, Scope, Send, body_within, send_answer
 from infra.local.cloud import Cloud
 from infra.local.errors import Answer, AwsError, as_rest_json
 from infra.local.sagemaker import eventstream, fleets, invocations
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 # Under uvicorn's 5 s, so that no connection is used in the moment in which the container closes it.
 KEEP_ALIVE_S = 3.0
 # A body over the limit is still read, so that the answer reaches the caller; not without end.
-READ_OVER = 8
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +37,10 @@ class DataPlane:
     async def invoke(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one invocation, whatever happens."""
         try:
-            body = await _body(receive, self._cloud.settings.payload_bytes)
+            limit = self._cloud.settings.payload_bytes
+            body = await body_within(receive, limit)
+            if body is None:
+                raise BodyTooLarge(f"HTTP content length exceeded {limit} bytes.")
             invocation = invocations.invocation_of(scope, self._cloud.caller_of(scope))
             await self._answer(invocation, body, send)
         except BodyTooLarge as large:
@@ -147,19 +149,3 @@ async def _stream_back(answer: aiohttp.ClientResponse, headers: list[tuple[str, 
     except aiohttp.ClientError as error:
         last = eventstream.stream_error("StreamBroken", f"The connection to the model broke: {error}")
     await send({"type": "http.response.body", "body": last})
-
-
-async def _body(receive: Receive, limit: int) -> bytes:
-    held: list[bytes] = []
-    size = 0
-    async for chunk in chunks(receive):
-        size += len(chunk)
-        if size > READ_OVER * limit:
-            break
-        if size <= limit:
-            held.append(chunk)
-        else:
-            held.clear()
-    if size > limit:
-        raise BodyTooLarge(f"HTTP content length exceeded {limit} bytes.")
-    return held[0] if len(held) == 1 else b"".join(held)

@@ -8,27 +8,30 @@ from __future__ import annotations
 
 import http.client
 import logging
-import os
 import re
 import secrets
 import shutil
 import socket
-import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from infra.local import environments, processes
+from infra.local.containers import (
+    RESTART_FIRST_S,
+    RESTART_MOST_S,
+    Serving,
+    answers,
+    standard_environment,
+)
 from infra.local.settings import Settings
 from infra.local.vertex.errors import GoogleError
 from infra.local.vertex.logs import LogStream
 
 Json = dict[str, Any]
 LIVENESS_MISSES = HEALTH_MISSES = 4
-RESTART_FIRST_S, RESTART_MOST_S = 0.2, 30.0
 EXITED = "Model server exited unexpectedly."
 NEVER_READY = (
     "Model server never became ready. Please validate that your model file or container configuration "
@@ -67,22 +70,19 @@ class ServingSpec:
         return str(self.given.get("predictRoute") or f"{self.route}:predict")
 
 
-class Container:
+class Container(Serving):
     """One container, from `start` to `stop`. Its methods may be called from any thread."""
 
     def __init__(self, settings: Settings, url: str, spec: ServingSpec, log: LogStream) -> None:
+        super().__init__()
         self.spec = spec
         self.log = log
-        self.healthy = False
         self.port = 0
-        self.in_flight = 0
         self.failed_restarts = 0  # in a row
         self._settings, self._url = settings, url
         self._id = f"vertex-{secrets.token_hex(8)}"
         self._place = settings.containers / self._id
         self._process: processes.Process | None = None
-        self._idle = threading.Condition()
-        self._closing = threading.Event()
         self._stopping = threading.Lock()
 
     def start(self) -> None:
@@ -107,27 +107,6 @@ class Container:
     def serves(self) -> bool:
         """Whether it is healthy and takes requests."""
         return self.healthy and not self._closing.is_set()
-
-    def enter(self) -> bool:
-        """Takes a place for one request, to be given back with `leave`; False once the container retires."""
-        with self._idle:
-            if self._closing.is_set():
-                return False
-            self.in_flight += 1
-            return True
-
-    def leave(self) -> None:
-        """Gives a request's place back."""
-        with self._idle:
-            self.in_flight -= 1
-            self._idle.notify_all()
-
-    def retire(self, drain_s: float) -> None:
-        """Takes no new request, waits up to `drain_s` seconds for those in flight, and stops."""
-        with self._idle:
-            self._closing.set()
-            self._idle.wait_for(lambda: self.in_flight == 0, drain_s)
-        self.stop()
 
     def stop(self) -> None:
         """SIGTERM, SIGKILL after the grace; then nothing of the container is left but its log."""
@@ -255,20 +234,6 @@ def contract_of(spec: ServingSpec, port: int) -> dict[str, str]:
     }
 
 
-def standard_environment(settings: Settings, place: Path) -> dict[str, str]:
-    """What every container has, and nothing of the local cloud's own."""
-    return {
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), *environments.SYSTEM_PATH]),
-        "LANG": "C.UTF-8",
-        "HOME": str(place / "home"),
-        "TMPDIR": str(place / "tmp"),
-        "SAGEMAKER_BASE_DIR": str(place / "opt" / "ml"),  # where the kit's runtime puts what it downloads
-        "PYTHONPATH": str(settings.python_path),
-        "PYTHONUNBUFFERED": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-
-
 def expanded_env(entries: Iterable[Json], known: Mapping[str, str]) -> dict[str, str]:
     """A containerSpec's `env`; each value may name what stands before it with $(NAME)."""
     found: dict[str, str] = {}
@@ -302,27 +267,3 @@ def accepts(port: int, timeout_s: float) -> bool:
     except OSError:
         return False
     return True
-
-
-def answers(port: int, route: str, timeout_s: float) -> bool:
-    """Whether GET on the route is answered with 200 within the time; anything else is a miss."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
-    began = time.monotonic()
-    try:
-        connection.request("GET", route)
-        answer = connection.getresponse()
-        answer.read()
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
-    return answer.status == 200 and time.monotonic() - began <= timeout_s
-
-
-def stop_all(containers: Iterable[Container], drain_s: float = 0.0) -> None:
-    """Stops them side by side, each after its requests in flight or `drain_s` seconds, and waits."""
-    threads = [threading.Thread(target=one.retire, args=(drain_s,), daemon=True) for one in containers]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()

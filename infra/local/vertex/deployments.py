@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from infra.local.vertex.containers import Container, stop_all
+from infra.local.containers import stop_all
+from infra.local.vertex.containers import Container
 from infra.local.vertex.errors import GoogleError
 
 

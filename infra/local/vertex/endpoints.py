@@ -7,9 +7,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from infra.local.containers import stop_all
 from infra.local.vertex import listing
 from infra.local.vertex.api import Call, Json, Route, Vertex
-from infra.local.vertex.containers import Container, ServingSpec, stop_all
+from infra.local.vertex.containers import Container, ServingSpec
 from infra.local.vertex.deployments import Deployment, Deployments, start_all
 from infra.local.vertex.errors import GoogleError, invalid
 from infra.local.vertex.messages import checked

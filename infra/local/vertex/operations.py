@@ -34,21 +34,17 @@ def new_id() -> str:
     return str(10**18 + secrets.randbelow(8 * 10**18))
 
 
-class Operation:
-    """One operation, from its begin to its result; work looks at `cancelled` or registers `on_cancel`."""
+class Cancellable:
+    """Work that may be asked to end: it looks at `cancelled`, calls `check`, or registers `on_cancel`."""
 
-    def __init__(self, name: str, kind: str) -> None:
-        self.name = name
+    def __init__(self, what: str) -> None:
         self.cancelled = threading.Event()
-        self.done = threading.Event()
-        self._kind = kind
+        self._what = what
         self._lock = threading.Lock()
         self._on_cancel: list[Callable[[], None]] = []
-        self._created = self._updated = now()
-        self._result: Json = {}
 
     def on_cancel(self, do: Callable[[], None]) -> None:
-        """Calls `do` when the operation is cancelled, at once if it is already."""
+        """Calls `do` when the work is cancelled, at once if it is already."""
         with self._lock:
             self._on_cancel.append(do)
             late = self.cancelled.is_set()
@@ -56,9 +52,21 @@ class Operation:
             do()
 
     def check(self) -> None:
-        """Raises GoogleError CANCELLED once the operation is cancelled."""
+        """Raises GoogleError CANCELLED once the work is cancelled."""
         if self.cancelled.is_set():
-            raise GoogleError("CANCELLED", "The operation was cancelled.")
+            raise GoogleError("CANCELLED", f"The {self._what} was cancelled.")
+
+
+class Operation(Cancellable):
+    """One operation, from its begin to its result."""
+
+    def __init__(self, name: str, kind: str) -> None:
+        super().__init__("operation")
+        self.name = name
+        self.done = threading.Event()
+        self._kind = kind
+        self._created = self._updated = now()
+        self._result: Json = {}
 
     def cancel(self) -> None:
         """Asks the work to end; it may still come to a result."""

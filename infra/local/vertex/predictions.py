@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from infra.local.asgi import Receive, Scope, Send, chunks, header, send_answer
+from infra.local.asgi import Receive, Scope, Send, body_within, header, send_answer
 from infra.local.errors import Answer
 from infra.local.vertex import payloads
 from infra.local.vertex.api import Path, Vertex, call_of
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 VERBS = frozenset({"predict", "rawPredict"})
 # Under the kit's server's own, so that no connection is used in the moment in which the container closes it.
 KEEP_ALIVE_S = 3.0
-READ_OVER = 8  # a body over the limit is still read, so that the answer reaches the caller; not without end
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,9 @@ class DataPlane:
         """Answers one request; raises GoogleError or CallerLeft."""
         name = call_of(path, "", {}).name
         terms = self._terms(scope, name)
-        body = await _body(receive, terms.payload_bytes)
+        body = await body_within(receive, terms.payload_bytes)
+        if body is None:
+            raise payloads.too_large(terms.payload_bytes)
         if path.verb == "predict":
             body = payloads.shared_request(body) if terms.shared else payloads.dedicated_request(body)
         kind = "application/json" if path.verb == "predict" else header(scope, b"content-type")
@@ -140,19 +141,3 @@ def _as_answer(deployment: Deployment, exchange: Exchange, got: tuple[int, str, 
     if exchange.verb == "rawPredict":
         return Answer(status, said, payloads.raw_headers(deployment, kind))
     return Answer(200, payloads.prediction(status, said, deployment, exchange.terms.shared), JSON_TYPE)
-
-
-async def _body(receive: Receive, limit: int) -> bytes:
-    held: list[bytes] = []
-    size = 0
-    async for chunk in chunks(receive):
-        size += len(chunk)
-        if size > READ_OVER * limit:
-            break
-        if size <= limit:
-            held.append(chunk)
-        else:
-            held.clear()
-    if size > limit:
-        raise payloads.too_large(limit)
-    return held[0] if len(held) == 1 else b"".join(held)

@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from infra.local.sagemaker.containers import Container, answers_ping
+from infra.local.containers import answers
+from infra.local.sagemaker.containers import Container
 from infra.local.sagemaker.transforms import failures
 from infra.local.sagemaker.transforms.failures import FileFailed, JobFailed, Stopped
 
@@ -169,7 +170,7 @@ class Poster:
             return
         container = self._container
         deadline = time.monotonic() + container.spec.startup_s
-        while not answers_ping(container.port, PING_TIMEOUT_S):
+        while not answers(container.port, "/ping", PING_TIMEOUT_S):
             if self._stopped.wait(PING_S):
                 raise Stopped
             if container.failed_restarts >= FAILED_RESTARTS or time.monotonic() > deadline:

@@ -9,9 +9,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from infra.local.cloud import Cloud
+from infra.local.containers import stop_all
 from infra.local.errors import AwsError
 from infra.local.sagemaker import fleets
-from infra.local.sagemaker.containers import Container, ContainerSpec, StartFailed, stop_all
+from infra.local.sagemaker.containers import Container, ContainerSpec, StartFailed
 from infra.local.sagemaker.rollouts import SERVICE_FAILED
 from infra.local.sagemaker.states import Key
 from infra.local.sagemaker.transforms import failures, inputs, parameters

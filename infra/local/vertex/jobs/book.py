@@ -16,7 +16,7 @@ from infra.local.vertex import listing
 from infra.local.vertex.api import Call, Json, Route, Vertex
 from infra.local.vertex.errors import GoogleError, as_rpc_status
 from infra.local.vertex.names import Place
-from infra.local.vertex.operations import Operation, new_id, now
+from infra.local.vertex.operations import Cancellable, Operation, new_id, now
 from infra.local.vertex.resources import Table
 
 _FINAL = ("SUCCEEDED", "FAILED", "CANCELLED")
@@ -32,32 +32,17 @@ class Kind:
     prefix: str = "JOB_STATE_"
 
 
-class Run:
+class Run(Cancellable):
     """A job's work as its thread sees it. Its methods may be called from any thread."""
 
     def __init__(self, name: str, note: Callable[[Json], Json]) -> None:
+        super().__init__("job")
         self.name = name
-        self.cancelled = threading.Event()
         self._note = note
-        self._lock = threading.Lock()
-        self._on_cancel: list[Callable[[], None]] = []
 
     def note(self, **changes: Any) -> None:
         """Sets these fields of the job."""
         self._note(changes)
-
-    def check(self) -> None:
-        """Raises GoogleError CANCELLED once the job is cancelled."""
-        if self.cancelled.is_set():
-            raise GoogleError("CANCELLED", "The job was cancelled.")
-
-    def on_cancel(self, do: Callable[[], None]) -> None:
-        """Calls `do` in a thread when the job is cancelled, at once if it is already."""
-        with self._lock:
-            self._on_cancel.append(do)
-            late = self.cancelled.is_set()
-        if late:
-            do()
 
     def cancel(self) -> None:
         """Asks the work to end."""
