@@ -1,5 +1,6 @@
 """A local cloud of the tests' own, never the user's, and small projects to deploy on it."""
 
+import importlib.util
 import json
 import os
 import shlex
@@ -19,6 +20,7 @@ ACCOUNT = "123456789012"
 REGION = "us-east-1"
 BUCKET = "slipway-tests"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/slipway-execution"
+SDK_ENVIRONMENT = ROOT / "tests/infra/local/sagemaker_sdk/environment.py"
 IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/slipway-serving:1"
 # The real platform's times and limits, scaled down.
 SETTINGS = {
@@ -191,3 +193,24 @@ def project(tmp_path: Path) -> Callable[..., Path]:
         return place
 
     return write
+
+
+@pytest.fixture(scope="session")
+def sdk_python(pytestconfig: pytest.Config) -> Path:
+    """The Python that has the SDK, in an environment built on first use. CI never goes without it."""
+    spec = importlib.util.spec_from_file_location("environment", SDK_ENVIRONMENT)
+    assert spec is not None
+    assert spec.loader is not None
+    environment = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(environment)
+    try:
+        with pytestconfig.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+            environment.build()
+    except (subprocess.CalledProcessError, OSError) as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(
+            f".venv-sagemaker could not be built ({error}); "
+            f"with a package index: python {SDK_ENVIRONMENT.relative_to(ROOT)}"
+        )
+    return environment.PYTHON

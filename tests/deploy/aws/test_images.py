@@ -1,6 +1,5 @@
 """AWS's own training image, as the SageMaker SDK names it; the SDK has an environment of its own."""
 
-import importlib.util
 import os
 import re
 import subprocess
@@ -49,24 +48,6 @@ def without_image(project: Callable[..., Path]) -> Callable[[str, str], Path]:
         return place
 
     return write
-
-
-@pytest.fixture(scope="module")
-def sdk_python(pytestconfig: pytest.Config) -> Path:
-    """The Python that has the SDK. CI never goes without it."""
-    script = ROOT / "tests/infra/local/sagemaker_sdk/environment.py"
-    spec = importlib.util.spec_from_file_location("environment", script)
-    assert spec and spec.loader
-    environment = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(environment)
-    try:
-        with pytestconfig.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-            environment.build()
-    except (subprocess.CalledProcessError, OSError) as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f".venv-sagemaker could not be built ({error})")
-    return environment.PYTHON
 
 
 @pytest.mark.timeout(1800)  # the environment's own building included

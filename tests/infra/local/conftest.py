@@ -1,8 +1,6 @@
 """The SageMaker SDK v3, in an environment of its own, `.venv-sagemaker`: it brings 134 packages and 1 GB."""
 
-import importlib.util
 import json
-import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +9,6 @@ from typing import Any
 import pytest
 
 HERE = Path(__file__).with_name("sagemaker_sdk")
-BUILD = "python tests/infra/local/sagemaker_sdk/environment.py"
 TELEMETRY_OFF = """\
 SchemaVersion: "1.0"
 SageMaker:
@@ -19,24 +16,6 @@ SageMaker:
     Modules:
       TelemetryOptOut: true
 """
-
-
-@pytest.fixture(scope="session")
-def sdk_python(pytestconfig: pytest.Config) -> Path:
-    """The Python that has the SDK, in an environment built on first use. CI never goes without it."""
-    spec = importlib.util.spec_from_file_location("environment", HERE / "environment.py")
-    assert spec is not None
-    assert spec.loader is not None
-    environment = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(environment)
-    try:
-        with pytestconfig.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-            environment.build()
-    except (subprocess.CalledProcessError, OSError) as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f".venv-sagemaker could not be built ({error}); with a package index: {BUILD}")
-    return environment.PYTHON
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import io
 import itertools
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import daemon
 import pytest
 from botocore.config import Config
 from waiting import until
@@ -187,25 +187,11 @@ def packed(**files: str) -> bytes:
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
     home = tmp_path_factory.mktemp("local-cloud")
-    environ = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("SLIPWAY_", "AWS_"))},
-        **{f"SLIPWAY_LOCAL_{name}": value for name, value in SETTINGS.items()},
-        "SLIPWAY_LOCAL_HOME": str(home),
-        "PYTHONPATH": str(ROOT),
-    }
-    with (home / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "infra.local.serve"], cwd=home, env=environ, stdout=log, stderr=log
-        )
-    try:
-        until(lambda: (home / "state.json").exists() or process.poll() is not None, 60)
-        assert process.poll() is None, (home / "log").read_text()
-        port = json.loads((home / "state.json").read_text())["port"]
-        made = LocalCloud(f"http://127.0.0.1:{port}", home, process)
+    with daemon.running(home, SETTINGS) as (url, process):
+        made = LocalCloud(url, home, process)
         made.client("s3").create_bucket(Bucket=BUCKET)
         made.make_role("execution", "sagemaker.amazonaws.com")
         yield made
-    finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
     for client in made.clients.values():

@@ -6,26 +6,14 @@ this machine fails it.
 """
 
 import json
-import socket
 import sys
 from typing import Any
 
-AWAY: list[Any] = []
-_connect = socket.socket.connect
+from offline import AWAY  # first: it watches what the SDK connects to
 
-
-def connect(self: socket.socket, address: Any) -> None:
-    """Refuses to leave this machine."""
-    if self.family != socket.AF_UNIX and address[0] not in ("127.0.0.1", "::1"):
-        AWAY.append(address)
-        raise OSError(f"the test may not connect to {address}")
-    _connect(self, address)
-
-
-socket.socket.connect = connect  # type: ignore[method-assign]
-
-from sagemaker.core.resources import Endpoint, EndpointConfig, Model  # noqa: E402 - after the guard
-from sagemaker.core.shapes import ContainerDefinition, ProductionVariant  # noqa: E402 - after the guard
+# isort: split
+from sagemaker.core.resources import Endpoint, EndpointConfig, Model
+from sagemaker.core.shapes import ContainerDefinition, ProductionVariant
 
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/slipway-serving:1"
 ROLE = "arn:aws:iam::123456789012:role/slipway-execution"

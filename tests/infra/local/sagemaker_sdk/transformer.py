@@ -5,28 +5,15 @@ and three inputs. Prints what became of the jobs, as JSON. A connection to anyth
 """
 
 import json
-import socket
 import sys
-from typing import Any
 
-AWAY: list[Any] = []
-_connect = socket.socket.connect
+from offline import AWAY  # first: it watches what the SDK connects to
 
-
-def connect(self: socket.socket, address: Any) -> None:
-    """Refuses to leave this machine."""
-    if self.family != socket.AF_UNIX and address[0] not in ("127.0.0.1", "::1"):
-        AWAY.append(address)
-        raise OSError(f"the test may not connect to {address}")
-    _connect(self, address)
-
-
-socket.socket.connect = connect  # type: ignore[method-assign]
-
-import boto3  # noqa: E402 - after the guard
-from sagemaker.core.helper.session_helper import Session  # noqa: E402 - after the guard
-from sagemaker.core.transformer import Transformer  # noqa: E402 - after the guard
-from sagemaker.core.utils.exceptions import FailedStatusError  # noqa: E402 - after the guard
+# isort: split
+import boto3
+from sagemaker.core.helper.session_helper import Session
+from sagemaker.core.transformer import Transformer
+from sagemaker.core.utils.exceptions import FailedStatusError
 
 LINES = {"content_type": "application/jsonlines", "split_type": "Line"}
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import daemon
 import pytest
 import requests
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import aiplatform, storage
-from waiting import until
 
 ROOT = Path(__file__).parents[4]
 PROJECT, REGION = "slipway-tests", "us-central1"
@@ -109,24 +109,8 @@ def google(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Google]:
 @contextlib.contextmanager
 def running(home: Path) -> Iterator[Google]:
     """A local cloud of its own; killed in the end if it still runs."""
-    environ = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("SLIPWAY_", "AWS_"))},
-        **{f"SLIPWAY_LOCAL_{name}": value for name, value in SETTINGS.items()},
-        "SLIPWAY_LOCAL_HOME": str(home),
-        "PYTHONPATH": str(ROOT),
-    }
-    with (home / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "infra.local.serve"], cwd=home, env=environ, stdout=log, stderr=log
-        )
-    try:
-        until(lambda: (home / "state.json").exists() or process.poll() is not None, 60)
-        assert process.poll() is None, (home / "log").read_text()
-        port = json.loads((home / "state.json").read_text())["port"]
-        yield Google(f"http://127.0.0.1:{port}", home, process, None)
-    finally:
-        process.kill()
-        process.wait(30)
+    with daemon.running(home, SETTINGS) as (url, process):
+        yield Google(url, home, process, None)
 
 
 def _pointed(google: Google) -> Iterator[Google]:
