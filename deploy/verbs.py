@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
 KIT = Path(__file__).resolve().parents[1]
 TARGETS = {"aws": "deploy.aws", "gcp": "deploy.gcp"}
-# What these verbs start are jobs.
-NOT_YET = {"gcp": ("batch-transform", "train")}
 CONTENT_TYPES = {
     ".json": "application/json",
     ".jsonl": "application/jsonlines",
@@ -115,9 +113,6 @@ def run(options: Namespace) -> None:
     """Do the verb that the options name. Raises one of EXPECTED, or KeyboardInterrupt."""
     config = configuration.load(options.project)
     configuration.check_cloud(config, options.cloud)
-    here = getattr(options, "engine", "")  # without a cloud
-    if options.verb in NOT_YET.get(options.cloud, ()) and not here:
-        raise VerbError(f"CLOUD={options.cloud}: {options.verb} is not built yet: CLOUD=aws does it")
     verb: Callable[[Run, Namespace], None] = globals()[options.verb.replace("-", "_")]
     return verb(Run(options.project, config, options.cloud, options.yes, options.live), options)
 
