@@ -10,7 +10,7 @@ from dataclasses import astuple
 from functools import partial
 from typing import Any
 
-from inference.serving import exchange, scoring
+from inference.serving import enveloped, exchange, scoring
 from inference.serving.media import Accepted, ContentType
 from inference.serving.predictor import Phases, Predictor
 
@@ -21,9 +21,13 @@ Message = tuple[bytes, tuple[Any, ...], tuple[Any, ...], bool]
 Answered = tuple[int, str, bytes, tuple[tuple[bytes, bytes], ...], Phases]
 
 
-def make(settings: tuple[bool, str, bool]) -> Callable[[Predictor, Any], Answered]:
-    """The work under these settings: a scoring.Policy's fields, as plain data."""
-    return partial(_answered, scoring.Policy(*settings))
+def make(settings: tuple[bool, str, bool, str, str]) -> Callable[[Predictor, Any], Answered]:
+    """The work under these settings: a scoring.Policy's fields, and the content types of an
+    enveloped.Envelope ("" where the requests are none), as plain data."""
+    keep_errors, header, join, carried, accepted = settings
+    policy = scoring.Policy(keep_errors, header, join)
+    envelope = enveloped.Envelope(carried, accepted, policy) if carried else None
+    return partial(_answered, partial(_attempt, policy, envelope))
 
 
 def message(request: exchange.Request, *, sample: bool = False) -> Message:
@@ -31,10 +35,20 @@ def message(request: exchange.Request, *, sample: bool = False) -> Message:
     return bytes(request.body), astuple(request.content_type), astuple(request.accepted), sample
 
 
-def _answered(policy: scoring.Policy, predictor: Predictor, given: Message) -> Answered:
+def _attempt(
+    policy: scoring.Policy, envelope: enveloped.Envelope | None, predictor: Predictor, sample: bool
+) -> exchange.Attempt:
+    if sample:
+        return partial(exchange.attempt, predictor)
+    scored = partial(scoring.attempt, predictor, policy)
+    return partial(enveloped.attempt, scored, envelope) if envelope else scored
+
+
+def _answered(
+    attempt: Callable[[Predictor, bool], exchange.Attempt], predictor: Predictor, given: Message
+) -> Answered:
     body, kind, wanted, sample = given
     request = exchange.Request(body, ContentType(*kind), Accepted(*wanted))
-    attempt = partial(exchange.attempt, predictor) if sample else partial(scoring.attempt, predictor, policy)
     phases: Phases = {}
-    reply = exchange.answer(attempt, request, phases)
+    reply = exchange.answer(attempt(predictor, sample), request, phases)
     return reply.status, reply.content_type, reply.body, reply.headers, phases

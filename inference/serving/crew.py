@@ -29,9 +29,9 @@ class Crew:
     """Workers for the requests in a batcher. Call start, ask for the samples, run, and close in the end."""
 
     def __init__(self, settings: Settings, batch: Batch, batcher: Batcher) -> None:
-        policy = (batch.keep_errors, batch.header, batch.join)
+        treatment = (batch.keep_errors, batch.header, batch.join, batch.records, batch.accept)
         self._workers = Workers(
-            Work(settings.model_dir, "inference.serving.answering", policy, transforms(), copies=False)
+            Work(settings.model_dir, "inference.serving.answering", treatment, transforms(), copies=False)
         )
         self._batcher = batcher
         self._given: dict[int, Job] = {}

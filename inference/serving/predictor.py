@@ -24,7 +24,7 @@ _BAD_INSTANCE = (ValueError, TypeError, KeyError)
 
 
 class timed:
-    """Put the seconds that a block takes into `phases`, also where it raises."""
+    """Add the seconds that a block takes to `phases`, also where it raises."""
 
     __slots__ = ("_name", "_phases", "_started")
 
@@ -36,7 +36,8 @@ class timed:
         self._started = perf_counter()
 
     def __exit__(self, *_: object) -> None:
-        self._phases[self._name] = perf_counter() - self._started
+        spent = perf_counter() - self._started
+        self._phases[self._name] = self._phases.get(self._name, 0.0) + spent
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,21 @@ def decode_each(body: bytes | bytearray, content_type: ContentType, header: str 
     return _one_by_one(body, content_type, header, _most_common)
 
 
+def places(body: bytes, content_type: ContentType, header: str, *, headers: bool) -> list[int]:
+    """The numbers, from 0, of the lines that hold the records that decode finds; with `headers` of those that
+    are the header, too."""
+    lines = body.split(b"\n")
+    wanted = b""  # no line with something in it equals that
+    if content_type.format == CSV:
+        lines[0] = lines[0].removeprefix(_MARK)
+        wanted = header.encode()
+    return [
+        number
+        for number, line in enumerate(lines)
+        if line.strip() and (headers or not _is_header(line, wanted))
+    ]
+
+
 def _together(body: bytes | bytearray, content_type: ContentType, header: str) -> Records:
     """Every record at once, which is fast and says little about what is wrong where."""
     if content_type.format == JSON_LINES:
@@ -144,10 +159,14 @@ def _table(body: bytes | bytearray, content_type: ContentType, header: str) -> _
         return _own_table(lines, content_type)
     wanted = header.encode()
     # The header may be answered in its place, so the place is kept: among the records, not the lines.
-    found = [place for place, line in enumerate(lines) if line.rstrip(b"\r") == wanted]
-    rows = [line for line in lines if line.rstrip(b"\r") != wanted] if found else lines
-    places = tuple(place - earlier for earlier, place in enumerate(found))
-    return _Table(rows, tables.names(header), places)
+    found = [place for place, line in enumerate(lines) if _is_header(line, wanted)]
+    rows = [line for line in lines if not _is_header(line, wanted)] if found else lines
+    before = tuple(place - earlier for earlier, place in enumerate(found))
+    return _Table(rows, tables.names(header), before)
+
+
+def _is_header(line: bytes, header: bytes) -> bool:
+    return line.rstrip(b"\r") == header
 
 
 def _own_table(lines: list[bytes], content_type: ContentType) -> _Table:

@@ -90,20 +90,13 @@ def _scored(
     again = partial(read, request.body, request.content_type, policy.header)
     with timed(phases, "decode"):
         found = again()
-    predict = partial(_predictions, predictor, phases)
+
+    def predict(rows: Any) -> Any:
+        return predictor.predictions(rows, phases)
+
     answers = _kept(predict, found, again) if policy.keep_errors else predict(found.rows)
     with timed(phases, "encode"):
         return _written(answers, found, request.accepted.format, policy)
-
-
-def _predictions(predictor: Predictor, phases: Phases, rows: Any) -> Any:
-    """As the predictor's, where several calls' phases make one request's."""
-    spent: Phases = {}
-    try:
-        return predictor.predictions(rows, spent)
-    finally:
-        for name, seconds in spent.items():
-            phases[name] = phases.get(name, 0.0) + seconds
 
 
 def _kept(predict: Step, found: Records, again: Callable[[], Records]) -> Sequence[Any]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inference.serving.errors import StartError, shown
+from inference.serving.media import CSV, JSON_LINES, PARQUET
 
 HELP = """\
 environment (all optional):
@@ -37,6 +38,13 @@ says the same to a container of Vertex AI's batch prediction:
   SLIPWAY_BATCH_ON_ERROR    fail: a record that fails costs its request; keep: its error is its answer (fail)
   SLIPWAY_BATCH_HEADER      the header line of the CSV files: no record, and it names their columns
   SLIPWAY_BATCH_JOIN        input: answer the header line with the names of the predictions' columns
+and with SLIPWAY_BATCH=true alone:
+  SLIPWAY_BATCH_RECORDS     application/jsonlines, text/csv: the instances are {"record": a line of a file};
+                            application/vnd.apache.parquet: they are {"b64": a whole file}. Each is answered
+                            by its line, or its file's lines, as a text; with SLIPWAY_BATCH_JOIN=input by that
+                            line behind the record, for here no platform joins them
+  SLIPWAY_BATCH_ACCEPT      application/jsonlines or text/csv: the form of those lines (that of the records;
+                            application/jsonlines for Parquet)
 """
 
 # The most that a transform job may ask for in one request. Source: the API's MaxPayloadInMB.
@@ -44,6 +52,7 @@ _MOST_PAYLOAD_MB = 100
 # A job's requests come from the platform alone, which gives one up after ten minutes by itself.
 _BATCH_BODY_TIMEOUT_S = 600
 _MOST_TRANSFORMS = 16
+_RECORDS, _ACCEPT = "SLIPWAY_BATCH_RECORDS", "SLIPWAY_BATCH_ACCEPT"
 _GS_URI = re.compile(r"gs://(?P<bucket>[a-z0-9][a-z0-9._-]{1,220}[a-z0-9])(?:/(?P<prefix>.*))?", re.DOTALL)
 
 
@@ -61,12 +70,18 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Batch:
-    """What a transform job adds: how records are treated (scoring.Policy), how many requests come at once."""
+    """What a transform job adds: how records are treated (scoring.Policy), how many requests come at once.
+
+    `records` and `accept` are content types: what the instances of Vertex AI's batch prediction carry, and
+    how they are answered (enveloped.Envelope). Both are "" where requests come as at an endpoint.
+    """
 
     keep_errors: bool
     header: str
     join: bool
     transforms: int
+    records: str = ""
+    accept: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,6 +108,7 @@ class Settings:
 
 def read(env: Mapping[str, str]) -> Settings:
     """The settings that this environment asks for. StartError names the variable that is wrong."""
+    _check_together(env)
     batch = _batch(env) if _is_job(env) else None
     return Settings(
         model_dir=Path(env.get("SAGEMAKER_BASE_DIR") or "/opt/ml") / "model",
@@ -131,18 +147,49 @@ def cores() -> int:
 
 def _is_job(env: Mapping[str, str]) -> bool:
     # Vertex AI tells a container of a batch prediction nothing that one of an endpoint is not told.
-    return any(env.get(name, "").lower() == "true" for name in ("SAGEMAKER_BATCH", "SLIPWAY_BATCH"))
+    return _is_true(env, "SAGEMAKER_BATCH") or _is_true(env, "SLIPWAY_BATCH")
+
+
+def _is_true(env: Mapping[str, str], name: str) -> bool:
+    return env.get(name, "").lower() == "true"
 
 
 def _batch(env: Mapping[str, str]) -> Batch:
+    join = _choice(env, "SLIPWAY_BATCH_JOIN", ("none", "input")) == "input"
+    records, accept = _forms(env, join)
     return Batch(
         keep_errors=_choice(env, "SLIPWAY_BATCH_ON_ERROR", ("fail", "keep")) == "keep",
         header=_header(env),
-        join=_choice(env, "SLIPWAY_BATCH_JOIN", ("none", "input")) == "input",
+        join=join,
         transforms=int(
             _number(env, "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", transforms(), (0, 100_000), whole=True)
         ),
+        records=records,
+        accept=accept,
     )
+
+
+def _check_together(env: Mapping[str, str]) -> None:
+    # SageMaker posts the lines themselves, and an endpoint's callers instances of their own.
+    if env.get(_RECORDS) and not _is_true(env, "SLIPWAY_BATCH"):
+        raise StartError(f"{_RECORDS}: {shown(env[_RECORDS])}: expected SLIPWAY_BATCH=true beside it")
+    if env.get(_ACCEPT) and not env.get(_RECORDS):
+        raise StartError(f"{_ACCEPT}: {shown(env[_ACCEPT])}: expected {_RECORDS} beside it")
+
+
+def _forms(env: Mapping[str, str], join: bool) -> tuple[str, str]:
+    """What the instances carry and how they are answered."""
+    if not env.get(_RECORDS):
+        return "", ""
+    records = _choice(env, _RECORDS, (JSON_LINES, CSV, PARQUET))
+    others = (JSON_LINES, CSV)
+    accept = _choice(env, _ACCEPT, others[::-1] if records == CSV else others)
+    if join and records != accept:
+        raise StartError(
+            f"SLIPWAY_BATCH_JOIN: 'input': the records are {records} and the answers {accept}; "
+            f"expected none, or lines of one form ({_RECORDS}, {_ACCEPT})"
+        )
+    return records, accept
 
 
 def _payload(env: Mapping[str, str]) -> int:
@@ -152,7 +199,8 @@ def _payload(env: Mapping[str, str]) -> int:
     return int((stated or _MOST_PAYLOAD_MB) + 1) * 2**20
 
 
-def _choice(env: Mapping[str, str], name: str, choices: tuple[str, str]) -> str:
+def _choice(env: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
+    """One of the choices; the first where nothing is said."""
     value = env.get(name) or choices[0]
     if value not in choices:
         raise StartError(f"{name}: {shown(value)}; expected {' or '.join(choices)}")

@@ -12,8 +12,8 @@ from typing import Any
 
 import orjson
 
-from inference.serving import log, media, parquet
-from inference.serving.batch import joined, lines
+from inference.serving import joined, log, media, parquet
+from inference.serving.batch import lines
 from inference.serving.batch.inputs import BOM
 from inference.serving.batch.lines import BadLine, Counted
 from inference.serving.batch.pieces import Unreadable, read

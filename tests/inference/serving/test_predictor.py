@@ -6,7 +6,7 @@ import pytest
 
 from inference.serving import inputs
 from inference.serving.errors import BadBody, BadPredictions, HandlerFailed
-from inference.serving.predictor import Predictor
+from inference.serving.predictor import Predictor, timed
 
 
 def predictor(predict=lambda x: x, preprocess=None, postprocess=None):
@@ -59,6 +59,13 @@ def test_an_exception_whose_message_cannot_be_read_is_reported_all_the_same():
 def test_predict_is_never_the_callers_mistake():
     with pytest.raises(HandlerFailed, match="predict raised ValueError: v"):
         predictor(raising(ValueError("v"))).predictions([1], {})
+
+
+def test_a_phase_that_comes_again_is_added():
+    phases = {"decode": 5.0}
+    with timed(phases, "decode"):
+        pass
+    assert phases["decode"] > 5.0
 
 
 def test_a_failing_step_is_timed_too():

@@ -10,6 +10,8 @@ from inference.serving import settings
 from inference.serving.errors import StartError
 from inference.serving.settings import Artifact, Batch
 
+PARQUET = "application/vnd.apache.parquet"
+
 
 def test_an_empty_environment_is_a_container_of_sagemakers_on_this_machine_alone():
     found = settings.read({})
@@ -69,6 +71,51 @@ def test_a_transform_job_that_says_nothing_fails_on_errors_and_has_no_header():
     found = settings.read({"SAGEMAKER_BATCH": "true"})
     assert found.batch == Batch(keep_errors=False, header="", join=False, transforms=settings.transforms())
     assert (found.max_queue, found.max_body) == (64, 25 * 2**20)
+
+
+@pytest.mark.parametrize(
+    ("records", "accept", "found"),
+    [
+        ("application/jsonlines", "", ("application/jsonlines", "application/jsonlines")),
+        ("text/csv", "", ("text/csv", "text/csv")),
+        ("text/csv", "application/jsonlines", ("text/csv", "application/jsonlines")),
+        (PARQUET, "", (PARQUET, "application/jsonlines")),
+        (PARQUET, "text/csv", (PARQUET, "text/csv")),
+    ],
+)
+def test_a_batch_prediction_says_what_its_instances_carry_and_how_they_are_answered(records, accept, found):
+    env = {"SLIPWAY_BATCH_RECORDS": records, "SLIPWAY_BATCH_ACCEPT": accept}
+    batch = settings.read({"SLIPWAY_BATCH": "true", **env}).batch
+    assert (batch.records, batch.accept) == found
+
+
+@pytest.mark.parametrize(
+    ("env", "words"),
+    [
+        ({"RECORDS": "text/csv"}, "RECORDS: 'text/csv': expected SLIPWAY_BATCH=true beside it"),
+        ({"ACCEPT": "text/csv"}, "ACCEPT: 'text/csv': expected SLIPWAY_BATCH_RECORDS beside it"),
+    ],
+)
+@pytest.mark.parametrize("told", [{}, {"SAGEMAKER_BATCH": "true"}, {"SLIPWAY_BATCH": "false"}])
+def test_records_without_a_batch_prediction_are_refused(env, words, told):
+    with pytest.raises(StartError, match=f"^SLIPWAY_BATCH_{words}$"):
+        settings.read({**told, **{f"SLIPWAY_BATCH_{name}": value for name, value in env.items()}})
+
+
+@pytest.mark.parametrize(
+    ("env", "words"),
+    [
+        ({"RECORDS": "application/json"}, "RECORDS: .*; expected application/jsonlines or text/csv or "),
+        ({"RECORDS": "text/csv", "ACCEPT": "application/json"}, "ACCEPT: .*; expected text/csv or "),
+        ({"RECORDS": "text/csv", "ACCEPT": "application/jsonlines", "JOIN": "input"}, "JOIN: .* one form"),
+        ({"RECORDS": PARQUET, "JOIN": "input"}, "JOIN: .* one form"),
+    ],
+)
+def test_records_that_cannot_be_had_so_are_refused(env, words):
+    with pytest.raises(StartError, match=f"^SLIPWAY_BATCH_{words}"):
+        settings.read(
+            {"SLIPWAY_BATCH": "true", **{f"SLIPWAY_BATCH_{name}": value for name, value in env.items()}}
+        )
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from inference.serving.batch.joined import join
+from inference.serving.joined import join
 from inference.serving.media import CSV, JSON_LINES
 
 
@@ -14,10 +14,13 @@ from inference.serving.media import CSV, JSON_LINES
     [
         (b'{"x": 1.50}', b'{"x": 1.50,"SageMakerOutput":[7]}\n'),
         (b" {} \r", b'{"SageMakerOutput":[7]}\n'),
-        (b"{ }", b'{ "SageMakerOutput":[7]}\n'),
+        (b"{ }", b'{"SageMakerOutput":[7]}\n'),
+        (b'{ "x": 1e3\t} ', b'{ "x": 1e3,"SageMakerOutput":[7]}\n'),
         (b"[1, 2]", b'{"SageMakerInput":[1, 2],"SageMakerOutput":[7]}\n'),
         (b'"text"', b'{"SageMakerInput":"text","SageMakerOutput":[7]}\n'),
+        (b" 1e3 \r", b'{"SageMakerInput": 1e3 ,"SageMakerOutput":[7]}\n'),
         (b'{"SageMakerOutput":1,"x":2}', b'{"SageMakerOutput":[7],"x":2}\n'),
+        (b'{"x":"SageMakerOutput", "y":1e3}', b'{"x":"SageMakerOutput", "y":1e3,"SageMakerOutput":[7]}\n'),
         (b"{broken", b'{"SageMakerInput":"{broken","SageMakerOutput":[7]}\n'),
     ],
 )

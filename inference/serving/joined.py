@@ -18,8 +18,9 @@ def join(records: list[bytes], answers: list[bytes], content_type: str) -> bytes
     """Each record (a line without its end) with its answer, in a line; there are as many of both.
 
     CSV: the answer's cells after the record's. JSON: an object gains SageMakerOutput, anything else becomes
-    an object with SageMakerInput and SageMakerOutput; numbers stay as they are written. A record that is no
-    JSON (its answer is an error then) is SageMakerInput as text.
+    an object with SageMakerInput and SageMakerOutput; numbers stay as they are written, unless the object has
+    a SageMakerOutput of its own. A record that is no JSON (its answer is an error then) is SageMakerInput as
+    text.
     """
     pair = _row if content_type == CSV else _object
     return b"".join(pair(record, answer) for record, answer in zip(records, answers, strict=True))
@@ -30,27 +31,17 @@ def _row(record: bytes, answer: bytes) -> bytes:
 
 
 def _object(record: bytes, answer: bytes) -> bytes:
-    text = record.strip()
-    if not _is_json(text):
-        text = orjson.dumps(text.decode("utf-8", "replace"))
-    if not text.startswith(b"{"):
-        return b'{"%s":%s,"%s":%s}\n' % (_INPUT, text, _OUTPUT, answer)
-    if _OUTPUT in text:
-        return _replaced(text, answer)
-    comma = b"" if text[1:-1].isspace() or len(text) == 2 else b","
-    return b'%s%s"%s":%s}\n' % (text[:-1], comma, _OUTPUT, answer)
-
-
-def _is_json(text: bytes) -> bool:
+    text = record.rstrip(b"\r")
     try:
-        orjson.loads(text)
+        value: Any = orjson.loads(text.strip())
     except orjson.JSONDecodeError:
-        return False
-    return True
-
-
-def _replaced(text: bytes, answer: bytes) -> bytes:
-    """A name must not be there twice: where the record has it already, the answer takes its place."""
-    row: Any = orjson.loads(text)
-    row[_OUTPUT.decode()] = orjson.Fragment(answer)
-    return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+        value, text = None, orjson.dumps(text.strip().decode("utf-8", "replace"))
+    if not isinstance(value, dict):
+        return b'{"%s":%s,"%s":%s}\n' % (_INPUT, text, _OUTPUT, answer)
+    if _OUTPUT.decode() in value:
+        # A name must not be there twice: the answer takes its place.
+        value[_OUTPUT.decode()] = orjson.Fragment(answer)
+        return orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
+    inside = text.strip()[1:-1].rstrip()
+    comma = b"," if inside else b""
+    return b'{%s%s"%s":%s}\n' % (inside, comma, _OUTPUT, answer)
