@@ -4,7 +4,8 @@
 
 It lays out in a folder what SageMaker would lay out below /opt/ml, runs the launch.py that lies beside it on
 that folder, and uploads what train.py has left: the model to AIP_MODEL_DIR, SM_OUTPUT_DATA_DIR's files to
-output/ beside it, and the checkpoints to AIP_CHECKPOINT_DIR, from where a restarted job has them again.
+output/ beside it, and the checkpoints to AIP_CHECKPOINT_DIR or the place of --checkpoints, from where a job
+that begins again has them again.
 One file, and Python's own library alone: it runs in whatever image the job has.
 Source: cloud.google.com/vertex-ai/docs/training/code-requirements
 """
@@ -106,7 +107,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run_job(place: Path, options: argparse.Namespace, storage: Storage) -> int:
     model_uri = _model_uri(os.environ)
     lay_out(place, channels(options.channel), hyperparameters(options.arguments), storage)
-    checkpoints = Checkpoints(place / "checkpoints", os.environ.get("AIP_CHECKPOINT_DIR", ""))
+    kept = options.checkpoints or os.environ.get("AIP_CHECKPOINT_DIR", "")
+    checkpoints = Checkpoints(place / "checkpoints", kept)
     if checkpoints.uri:
         fetch(storage, checkpoints.uri, checkpoints.folder)
         checkpoints.saved.update({path: _seen(path) for path in _files(checkpoints.folder)})
@@ -120,13 +122,10 @@ def _run_job(place: Path, options: argparse.Namespace, storage: Storage) -> int:
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        "launch_vertex.py", description="Run train.py as a Vertex AI custom job."
-    )
+    parser = argparse.ArgumentParser("launch_vertex.py", description="Train as a Vertex AI custom job.")
     told = "a folder of data and the name by which train.py knows it"
-    parser.add_argument(
-        "--channel", action="append", default=[], metavar="NAME=gs://BUCKET/PREFIX", help=told
-    )
+    parser.add_argument("--channel", action="append", default=[], metavar="NAME=gs://…", help=told)
+    parser.add_argument("--checkpoints", default="", metavar="gs://…", help="in AIP_CHECKPOINT_DIR's place")
     parser.add_argument("arguments", nargs="*", metavar="-- --name value", help="hyperparameters")
     return parser.parse_args(argv)
 

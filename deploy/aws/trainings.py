@@ -7,25 +7,23 @@ carries the deployment's tag. The functions are those of `deploy.target.Training
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from boto3.s3.transfer import ProgressCallbackInvoker, TransferConfig, create_transfer_manager
-
 from deploy.aws import clients, cloudwatch, images, inventory, storage
 from deploy.aws.clients import told, unless
 from deploy.aws.inventory import OWNER_TAG
 from deploy.batch.places import Remote
 from deploy.config import Config
-from deploy.plan import Resource, Seen, versioned
+from deploy.plan import Resource, Seen
 from deploy.target import CloudError, Event, Refused, Say, TrainingJob, Wanted
-from deploy.training import entries
-from deploy.training.bundles import Bundle, File, changed
+from deploy.training import addresses, entries, staging
+from deploy.training.bundles import Bundle
 
+SCHEME = storage.SCHEME
 DIGEST_TAG = "slipway:training"
 # Source: https://docs.aws.amazon.com/sagemaker/latest/dg/logging-cloudwatch.html
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
@@ -33,7 +31,6 @@ LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 ENTRYPOINT = ["python3", f"/opt/ml/input/data/{entries.CODE}/launch.py"]
 LONGEST_WAIT_S = 2_419_200  # 28 days: StoppingCondition's MaxWaitTimeInSeconds
 MOVING = {"InProgress", "Stopping"}
-NAME_BYTES = 36  # of the deployment's, so that a job's name fits the 63 characters that SageMaker allows
 LOOKED_AT = 20  # completed jobs whose model is looked for: `destroy` takes models away, and jobs stay
 
 
@@ -42,13 +39,18 @@ def image(config: Config) -> str:
     return config.training.image or images.training_image(config)
 
 
+def serving_image(config: Config) -> str:
+    """The image that serves."""
+    return config.aws.image
+
+
 def desired(config: Config, image: str, bundles: Sequence[Bundle]) -> Wanted:
     """CreateTrainingJob's request but for the name. Reads nothing."""
     aws, training = config.aws, config.training
-    root = f"s3://{aws.bucket}/{_root(config)}"
+    root = _root(config)
     hyperparameters = {key: entries.as_text(value) for key, value in training.hyperparameters.items()}
     metrics = [{"Name": name, "Regex": regex} for name, regex in training.metrics.items()]
-    channels = {bundle.channel: _uri(config, bundle) for bundle in bundles}
+    channels = {bundle.channel: addresses.channel_uri(root, bundle) for bundle in bundles}
     algorithm = {
         "TrainingImage": image,
         "TrainingInputMode": "File",
@@ -60,37 +62,23 @@ def desired(config: Config, image: str, bundles: Sequence[Bundle]) -> Wanted:
         "RoleArn": aws.role,
         "HyperParameters": hyperparameters,
         "InputDataConfig": [_channel(name, uri) for name, uri in channels.items()],
-        "OutputDataConfig": {"S3OutputPath": root},
+        "OutputDataConfig": {"S3OutputPath": str(root)},
         "ResourceConfig": {
             "InstanceType": training.instance_type or aws.instance_type,
             "InstanceCount": 1,
             "VolumeSizeInGB": training.volume_gb,
         },
         "StoppingCondition": {"MaxRuntimeInSeconds": training.max_run_s},
-        **_spot(config, f"{root}checkpoints/{_digest([hyperparameters, channels])}/"),
+        **_spot(config, str(addresses.checkpoints(root, [hyperparameters, channels]))),
     }
-    digest = _digest(params)
+    digest = addresses.digest(params)
     tags = [{"Key": OWNER_TAG, "Value": config.name}, {"Key": DIGEST_TAG, "Value": digest}]
     machine = f"{params['ResourceConfig']['InstanceType']}{' (spot)' if training.spot else ''}"
     return Wanted(digest, machine, {**params, "Tags": tags}, tuple(bundles))
 
 
-def _root(config: Config) -> str:
-    return f"{config.name}/training/"
-
-
-def _digest(params: object) -> str:
-    return versioned("", params).removeprefix("-")
-
-
-def _prefix(config: Config, bundle: Bundle) -> str:
-    """Where the bundle's files lie in the bucket: by their digest, so that the address tells the content."""
-    place = "code" if bundle.channel == entries.CODE else "data"
-    return f"{_root(config)}{place}/{bundle.digest[:12]}/"
-
-
-def _uri(config: Config, bundle: Bundle) -> str:
-    return bundle.uri or f"s3://{config.aws.bucket}/{_prefix(config, bundle)}"
+def _root(config: Config) -> Remote:
+    return addresses.root(SCHEME, config.aws.bucket, config.name)
 
 
 def _channel(name: str, uri: str) -> dict[str, Any]:
@@ -114,19 +102,8 @@ def _spot(config: Config, checkpoints: str) -> dict[str, Any]:
 
 
 def new_name(config: Config, wanted: Wanted) -> str:
-    """The deployment's name, the time to the millisecond, and what is trained, in 63 characters."""
-    now = datetime.now(UTC)
-    moment = f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03}"
-    return f"{_stem(config)}-{moment}-{wanted.digest[:6]}"
-
-
-def _stem(config: Config) -> str:
-    return config.name[:NAME_BYTES].rstrip("-")
-
-
-def _is_named_so(config: Config, name: str) -> bool:
-    form = re.escape(_stem(config)) + r"-[0-9]{8}-[0-9]{6}-[0-9]{3}-[0-9a-f]{6}"
-    return re.fullmatch(form, name) is not None
+    """A name that no job has had: the deployment's, the time, and what is trained."""
+    return addresses.new_name(config.name, wanted.digest)
 
 
 @told()
@@ -163,7 +140,7 @@ def _listed(config: Config, status: str) -> Iterator[str]:
         clients.sagemaker(config.aws.region)
         .get_paginator("list_training_jobs")
         .paginate(
-            NameContains=f"{_stem(config)}-",
+            NameContains=f"{addresses.stem(config.name)}-",
             StatusEquals=status,  # type: ignore[arg-type]  # one of the states that the stubs spell out
             SortBy="CreationTime",
             SortOrder="Descending",
@@ -171,7 +148,7 @@ def _listed(config: Config, status: str) -> Iterator[str]:
         )
     )
     names = (job["TrainingJobName"] for page in pages for job in page["TrainingJobSummaries"])
-    return (name for name in names if _is_named_so(config, name))
+    return (name for name in names if addresses.is_named_so(config.name, name))
 
 
 def _tags(config: Config, name: str) -> dict[str, str]:
@@ -182,47 +159,9 @@ def _tags(config: Config, name: str) -> dict[str, str]:
     return tags if tags.get(OWNER_TAG) == config.name else {}
 
 
-@told()
 def stage(config: Config, wanted: Wanted, say: Say) -> None:
-    """Upload the files that are not there yet; under a digest, name and size stand for the content."""
-    missing = [(key, file) for bundle in wanted.bundles for key, file in _missing(config, bundle)]
-    size, sent = max(1, sum(file.size for _, file in missing)), 0
-
-    def count(transferred: int) -> None:
-        nonlocal sent
-        sent += transferred
-        say(f"{sent / size:.0%} of {size / 1e6:,.1f} MB")
-
-    # boto3's own transfers: several files at once, and Ctrl-C gives up those under way.
-    with create_transfer_manager(clients.s3(config.aws.region), TransferConfig()) as transfers:
-        watch, owner = [ProgressCallbackInvoker(count)], {"ExpectedBucketOwner": config.aws.account}
-        sent_as = [
-            (key, file, transfers.upload(str(file.path), config.aws.bucket, key, owner, watch))
-            for key, file in missing
-        ]
-        for key, file, upload in sent_as:
-            upload.result()
-            _check_unchanged(config, key, file)
-
-
-def _missing(config: Config, bundle: Bundle) -> list[tuple[str, File]]:
-    prefix = _prefix(config, bundle)
-    there = {found.key: found.size for found in storage.listed(config, _at(config, prefix))}
-    wanted = [(f"{prefix}{file.name}", file) for file in bundle.files]
-    return [(key, file) for key, file in wanted if there.get(key) != file.size]
-
-
-def _at(config: Config, key: str) -> Remote:
-    return Remote(storage.SCHEME, config.aws.bucket, key)
-
-
-def _check_unchanged(config: Config, key: str, file: File) -> None:
-    """What lies under a digest must be what was digested: later jobs take it unseen."""
-    if changed(file):
-        clients.s3(config.aws.region).delete_object(
-            Bucket=config.aws.bucket, Key=key, ExpectedBucketOwner=config.aws.account
-        )
-        raise CloudError(f"{file.path}: changed while it was uploaded: let it be finished, and try again")
+    """Upload the files that are not there yet."""
+    staging.stage(staging.Shelf(storage, config, _root(config)), wanted.bundles, say)
 
 
 @told(Refused)
@@ -278,7 +217,7 @@ def _needs_no_stop(response: Mapping[str, Any]) -> bool:
 def newest(config: Config) -> TrainingJob | None:
     """The newest job of this deployment that completed and whose model is still there."""
     for _, name in zip(range(LOOKED_AT), _listed(config, "Completed"), strict=False):
-        model = _at(config, f"{_root(config)}{name}/output/model.tar.gz")
+        model = _root(config) / f"{name}/output/model.tar.gz"
         if storage.found(config, model) and _tags(config, name):
             return look(config, name)
     return None
@@ -288,7 +227,8 @@ def newest(config: Config) -> TrainingJob | None:
 def fetch(config: Config, job: TrainingJob, to: Path, say: Say) -> None:
     """Bring the archive of the job's model here, as this file."""
     bucket, _, key = job.model.removeprefix("s3://").partition("/")
-    model = storage.found(config, _at(config, key)) if bucket == config.aws.bucket else None
+    there = Remote(SCHEME, bucket, key)
+    model = storage.found(config, there) if bucket == config.aws.bucket else None
     if not model:
         raise CloudError(f"training job {job.name} has no model at {job.model or 'any place'}: train again")
     size, got = max(1, model.size), 0
@@ -304,8 +244,9 @@ def fetch(config: Config, job: TrainingJob, to: Path, say: Say) -> None:
 
 def traces(config: Config) -> list[Resource]:
     """What `destroy` takes away: the files under our prefix, and jobs in progress, which would add some."""
-    there = storage.listed(config, _at(config, _root(config)))
-    files = [Resource("training_files", _root(config), f"{len(there)} objects")] if there else []
+    root = _root(config)
+    there = storage.listed(config, root)
+    files = [Resource("training_files", root.key, f"{len(there)} objects")] if there else []
     names = [name for status in sorted(MOVING) for name in _listed(config, status)]
     return files + [_in_progress(config, name) for name in names]
 
@@ -323,5 +264,5 @@ def end(config: Config, name: str) -> None:
 
 def remove_files(config: Config) -> None:
     """Delete all that lies under our prefix."""
-    there = storage.listed(config, _at(config, _root(config)))
-    storage.remove(config, [_at(config, found.key) for found in there])
+    there = storage.listed(config, _root(config))
+    storage.remove(config, [Remote(SCHEME, config.aws.bucket, found.key) for found in there])

@@ -9,15 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from deploy.batch.places import SCHEME
 from deploy.denylist import find_secret, is_text
 from deploy.package.members import Member, PackageError, contents
 from deploy.training.entries import CODE, MAX_CHANNELS, wrong_channel_name
 
-LAUNCHER = "launch.py"  # the kit's, which starts the project's train.py as the platform wants it
 SEARCHED_BYTES = 4 * 1024 * 1024  # larger files of code are not searched for secrets, as in packaging
 
 
@@ -33,7 +33,7 @@ class File:
 
 @dataclass(frozen=True)
 class Bundle:
-    """One channel: files of this machine with their digest (64 hex), or the s3:// prefix where data lies."""
+    """One channel: files of this machine with their digest (64 hex), or a bucket's prefix where data lies."""
 
     channel: str
     files: tuple[File, ...] = ()
@@ -44,8 +44,8 @@ class Bundle:
 Progress = Callable[[int], None]  # takes the bytes read since it was last called
 
 
-def code(folder: Path, launcher: Path, progress: Progress) -> Bundle:
-    """The project's training/ with the kit's launcher in it, whatever lies there under the launcher's name.
+def code(folder: Path, launchers: Sequence[Path], progress: Progress) -> Bundle:
+    """The project's training/ with the kit's launchers in it, whatever lies there under their names.
 
     PackageError for a folder without train.py, for what must not travel, and for what looks like a secret.
     """
@@ -55,21 +55,42 @@ def code(folder: Path, launcher: Path, progress: Progress) -> Bundle:
     members = {member.name: member for member in _inside(folder, "write train.py in it")}
     for member in members.values():
         _refuse_secrets(member)
-    kit = Member(LAUNCHER, os.fsencode(launcher), launcher.stat().st_size)
-    return _bundle(CODE, list((members | {LAUNCHER: kit}).values()), progress)
+    # They start train.py as a platform wants it: SageMaker's, and Vertex AI's, which needs the other, too.
+    kit = {one.name: Member(one.name, os.fsencode(one), one.stat().st_size) for one in launchers}
+    return _bundle(CODE, list((members | kit).values()), progress)
 
 
-def channels(project: Path, configured: Mapping[str, str], progress: Progress) -> list[Bundle]:
+@dataclass(frozen=True)
+class Data:
+    """Where the data is: the project, the channels of its deploy.toml, and the scheme of the cloud's URIs."""
+
+    project: Path
+    configured: Mapping[str, str]
+    scheme: str
+
+
+def channels(data: Data, progress: Progress) -> list[Bundle]:
     """The data: the channels of deploy.toml, or without any the folders of the project's data/.
 
-    PackageError for a folder that is missing, empty, or badly named for a channel.
+    PackageError for a folder that is missing, empty, or badly named for a channel, and for another cloud's
+    URI.
     """
-    places = configured or {folder.name: str(folder) for folder in _data_folders(project / "data")}
+    folder = data.project / "data"
+    places = data.configured or {one.name: str(one) for one in _data_folders(folder)}
     if len(places) > MAX_CHANNELS:
+        raise PackageError(str(folder), f"has {len(places)} folders", f"a job takes {MAX_CHANNELS} channels")
+    for name, place in places.items():
+        _refuse_elsewhere(name, place, data.scheme)
+    return [_channel(data, name, place, progress) for name, place in sorted(places.items())]
+
+
+def _refuse_elsewhere(name: str, place: str, scheme: str) -> None:
+    found = SCHEME.fullmatch(place)
+    if found and found[1] != scheme:
+        where = f"deploy.toml: [training.channels]: {name}"
         raise PackageError(
-            str(project / "data"), f"has {len(places)} folders", f"SageMaker takes {MAX_CHANNELS} channels"
+            where, f"is {place!r}", f"expected a folder or {scheme}://bucket/prefix on this cloud"
         )
-    return [_channel(project, name, place, progress) for name, place in sorted(places.items())]
 
 
 def _data_folders(data: Path) -> list[Path]:
@@ -81,11 +102,11 @@ def _data_folders(data: Path) -> list[Path]:
     return folders
 
 
-def _channel(project: Path, name: str, place: str, progress: Progress) -> Bundle:
-    if place.startswith("s3://"):
+def _channel(data: Data, name: str, place: str, progress: Progress) -> Bundle:
+    if SCHEME.fullmatch(place):
         return Bundle(name, uri=place)
-    fix = f"[training.channels] {name} names a folder with the data, or an s3:// prefix"
-    return _bundle(name, _inside(project / place, fix), progress)
+    fix = f"[training.channels] {name} names a folder with the data, or {data.scheme}://bucket/prefix"
+    return _bundle(name, _inside(data.project / place, fix), progress)
 
 
 def _inside(folder: Path, fix: str) -> list[Member]:
@@ -120,8 +141,11 @@ def _read(member: Member, progress: Progress) -> tuple[File, str]:
 
 
 def changed(file: File) -> bool:
-    """Whether a file is not what it was when its bundle was made."""
-    now = file.path.stat()
+    """Whether a file is not what it was when its bundle was made, or is gone."""
+    try:
+        now = file.path.stat()
+    except FileNotFoundError:
+        return True
     return (now.st_size, now.st_mtime_ns) != (file.size, file.changed_ns)
 
 
@@ -133,5 +157,5 @@ def _refuse_secrets(member: Member) -> None:
     except OSError as error:
         raise PackageError(member.place, error.strerror or str(error), "make it readable") from error
     if is_text(content) and (finding := find_secret(content)):
-        fix = "take it out, and give the training's role the access instead"
+        fix = "take it out, and give the job's role or service account the access instead"
         raise PackageError(f"{member.place}:{finding.line}", f"looks like {finding.kind}", fix)

@@ -1,6 +1,7 @@
 """What may stand in [training.hyperparameters], [training.channels] and [training.metrics].
 
 Each function takes a whole section as TOML has it and returns a sentence for each mistake in it. Pure.
+The limits are SageMaker's on both clouds, so that a file which is right for one is right for the other.
 Source: the SageMaker API's CreateTrainingJob (HyperParameters, InputDataConfig, MetricDefinitions).
 """
 
@@ -14,7 +15,7 @@ from deploy.denylist import find_secret
 CODE = "code"  # the channel in which the script itself travels
 KEY = re.compile(r"[A-Za-z0-9_.-]{1,256}")
 CHANNEL = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-S3_URI = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?")
+URI = re.compile(r"(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]|gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9])(/.*)?")
 MAX_HYPERPARAMETERS, MAX_VALUE = 100, 2500
 MAX_CHANNELS = 19  # 20 with the code's
 MAX_METRICS, MAX_METRIC_NAME, MAX_REGEX = 40, 255, 500
@@ -25,7 +26,7 @@ _SECRET_NAME = re.compile(
 
 
 def as_text(value: str | int | float | bool) -> str:
-    """A hyperparameter as SageMaker carries it: text; a truth value is `true` or `false`, as in TOML."""
+    """A hyperparameter as a job carries it: text; a truth value is `true` or `false`, as in TOML."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -75,7 +76,7 @@ def _wrong_hyperparameter(key: str, value: object) -> str:
     if find_secret(text.encode()) or (isinstance(value, str) and _SECRET_NAME.fullmatch(key)):
         return (
             f"{key} looks like a secret, and whoever may describe the job could read it: "
-            "keep it in Secrets Manager and let the script fetch it"
+            "keep it in the cloud's own store of secrets and let the script fetch it"
         )
     return ""
 
@@ -84,9 +85,9 @@ def _wrong_channel(key: str, value: object) -> str:
     if wrong := wrong_channel_name(key):
         return wrong
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
-        return f'{key} is {value!r}, expected a folder or an s3:// prefix in quotes, such as "data/train"'
-    if "://" in value and not S3_URI.fullmatch(value):
-        return f"{key} is {value!r}, expected a folder or s3://bucket/prefix"
+        return f'{key} is {value!r}, expected a folder or a URI in quotes, such as "data/train"'
+    if "://" in value and not URI.fullmatch(value):
+        return f"{key} is {value!r}, expected a folder, s3://bucket/prefix or gs://bucket/prefix"
     return ""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +20,12 @@ class TrainingError(Exception):
 
 @dataclass(frozen=True)
 class Site:
-    """A project, where its jobs run, and the kit's launcher, which travels with the script."""
+    """A project, where its jobs run, and the kit's launchers, which travel with the script."""
 
     project: Path
     config: Config
     trainings: Trainings
-    launcher: Path
+    launchers: Sequence[Path]
 
     @property
     def build(self) -> Path:
@@ -46,9 +46,10 @@ def wanted(site: Site) -> Wanted:
             read += size
             say(f"{read / 1e6:,.0f} MB")
 
-        code = bundles.code(site.project / "training", site.launcher, count)
-        data = bundles.channels(site.project, site.config.training.channels, count)
-    for warning in images.mismatch(image, site.config.aws.image):
+        code = bundles.code(site.project / "training", site.launchers, count)
+        found = bundles.Data(site.project, site.config.training.channels, site.trainings.SCHEME)
+        data = bundles.channels(found, count)
+    for warning in images.mismatch(image, site.trainings.serving_image(site.config)):
         terminal.aside(f"warning: {warning}")
     return site.trainings.desired(site.config, image, [code, *data])
 

@@ -121,6 +121,21 @@ def test_checkpoints_come_back_and_are_kept_though_the_script_fails(job: Job) ->
     assert sum(line.startswith("POST") for line in job.storage.requests) == 1
 
 
+def test_checkpoints_may_lie_where_the_job_says(job: Job) -> None:
+    job.storage.objects = {"kept/step-1": b"one", "jobs/7/checkpoints/step-1": b"another"}
+    script = """
+        import os, pathlib
+        folder = pathlib.Path(os.environ["SM_CHECKPOINT_DIR"])
+        pathlib.Path(os.environ["SM_MODEL_DIR"], "weights").write_text((folder / "step-1").read_text())
+        (folder / "step-2").write_text("two")
+    """
+    there = "--checkpoints=gs://bucket/kept/"
+    status, output = job.run(script, there, AIP_CHECKPOINT_DIR="gs://bucket/jobs/7/checkpoints/")
+    assert status == 0, output
+    assert job.left("kept/") == {"step-1": "one", "step-2": "two"}
+    assert job.left() == {"checkpoints/step-1": "another", "model/weights": "one"}
+
+
 def test_a_cancelled_job_saves_its_checkpoints_and_no_model(job: Job) -> None:
     script = """
         import os, pathlib, signal, sys, time

@@ -11,9 +11,10 @@ from deploy.training import bundles
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project with a script, what stands beside it, and two folders of data; and the kit's launcher."""
+    """A project with a script, what stands beside it, and two folders of data; and the kit's launchers."""
     (tmp_path / "kit").mkdir()
-    (tmp_path / "kit/launch.py").write_text("# the kit's\n")
+    for name in ("launch.py", "launch_vertex.py"):
+        (tmp_path / "kit" / name).write_text("# the kit's\n")
     for name, text in {
         "training/train.py": "print(1)\n",
         "training/requirements.txt": "",
@@ -31,25 +32,27 @@ def project(tmp_path: Path) -> Path:
 
 
 def code(project: Path) -> bundles.Bundle:
-    return bundles.code(project / "training", project / "kit/launch.py", lambda size: None)
+    return bundles.code(project / "training", sorted((project / "kit").iterdir()), lambda size: None)
 
 
 def data(project: Path, **configured: str) -> list[bundles.Bundle]:
-    return bundles.channels(project, configured, lambda size: None)
+    return bundles.channels(bundles.Data(project, configured, "s3"), lambda size: None)
 
 
-def test_the_script_travels_with_what_lies_beside_it_and_the_kit_s_launcher(project):
+def test_the_script_travels_with_what_lies_beside_it_and_the_kit_s_launchers(project):
     bundle = code(project)
     assert bundle.channel == "code"
     places = {file.name: file.path for file in bundle.files}
     assert sorted(places) == [
         "launch.py",
+        "launch_vertex.py",
         "parts/model.py",
         "requirements.txt",
         "serving/a.py",
         "train.py",
     ]
     assert places["launch.py"] == project / "kit/launch.py"
+    assert places["launch_vertex.py"] == project / "kit/launch_vertex.py"
 
 
 def test_droppings_stay_here(project):
@@ -94,6 +97,13 @@ def test_a_channel_is_a_folder_of_the_project_or_a_prefix_in_the_cloud(project):
     assert more == bundles.Bundle("zoo", uri="s3://bucket/zoo/")
 
 
+def test_a_prefix_of_another_cloud_is_refused(project):
+    assert refused(project, train="data/train", zoo="gs://bucket/zoo/") == (
+        "deploy.toml: [training.channels]: zoo: is 'gs://bucket/zoo/': expected a folder or "
+        "s3://bucket/prefix on this cloud"
+    )
+
+
 def test_a_channel_that_is_named_like_the_archive_s_code_loses_nothing(project):
     (project / "data/train/code/serving").mkdir(parents=True)
     (project / "data/train/code/serving/a.csv").write_text("")
@@ -116,7 +126,7 @@ def test_a_script_that_is_missing_is_named(project):
 
 
 def test_a_channel_s_folder_that_is_missing_or_empty_is_named(project):
-    fix = "[training.channels] train names a folder with the data, or an s3:// prefix"
+    fix = "[training.channels] train names a folder with the data, or s3://bucket/prefix"
     assert refused(project, train="nowhere") == f"PROJECT/nowhere: is not there: {fix}"
     (project / "empty").mkdir()
     assert refused(project, train="empty") == f"PROJECT/empty: holds no files: {fix}"
@@ -147,14 +157,14 @@ def test_a_secret_in_the_code_is_refused_with_its_line(project):
     (project / "training/parts/model.py").write_text("\nkey = 'AKIA" + "A1B2C3D4E5F6G7H8'\n")
     assert refused(project) == (
         "PROJECT/training/parts/model.py:2: looks like an AWS access key id: take it out, and give the "
-        "training's role the access instead"
+        "job's role or service account the access instead"
     )
 
 
-def test_more_channels_than_sagemaker_takes_are_refused(project):
+def test_more_channels_than_a_job_takes_are_refused(project):
     for number in range(18):
         (project / f"data/more{number}").mkdir()
-    assert refused(project) == "PROJECT/data: has 20 folders: SageMaker takes 19 channels"
+    assert refused(project) == "PROJECT/data: has 20 folders: a job takes 19 channels"
 
 
 def test_a_file_that_changed_since_is_known(project):
@@ -162,4 +172,6 @@ def test_a_file_that_changed_since_is_known(project):
     assert not bundles.changed(train.files[0])
     (project / "data/train/a.csv").write_text("2\n")
     os.utime(project / "data/train/a.csv", (1, 1))
+    assert bundles.changed(train.files[0])
+    (project / "data/train/a.csv").unlink()
     assert bundles.changed(train.files[0])

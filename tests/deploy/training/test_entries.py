@@ -46,13 +46,18 @@ note = "a b"
 [training.channels]
 train = "data/train"
 more = "s3://bucket/more/"
+others = "gs://bucket_1/more/"
 [training.metrics]
 "test loss" = "test_loss=([0-9.]+)"
 """
     training = read(tmp_path, section).training
     assert training.hyperparameters == {"epochs": 3, "learning-rate": 0.1, "shuffle": True, "note": "a b"}
     assert list(map(entries.as_text, training.hyperparameters.values())) == ["3", "0.1", "true", "a b"]
-    assert training.channels == {"train": "data/train", "more": "s3://bucket/more/"}
+    assert training.channels == {
+        "train": "data/train",
+        "more": "s3://bucket/more/",
+        "others": "gs://bucket_1/more/",
+    }
     assert training.metrics == {"test loss": "test_loss=([0-9.]+)"}
 
 
@@ -94,12 +99,12 @@ MISTAKES = {
     ),
     "a channel that is a number": (
         "[training.channels]\ntrain = 5\n",
-        "[training.channels]: train is 5, expected a folder or an s3:// prefix in quotes, such as "
-        '"data/train"',
+        '[training.channels]: train is 5, expected a folder or a URI in quotes, such as "data/train"',
     ),
     "a channel of another cloud": (
-        '[training.channels]\ntrain = "gs://bucket/train"\n',
-        "[training.channels]: train is 'gs://bucket/train', expected a folder or s3://bucket/prefix",
+        '[training.channels]\ntrain = "azure://bucket/train"\n',
+        "[training.channels]: train is 'azure://bucket/train', expected a folder, s3://bucket/prefix or "
+        "gs://bucket/prefix",
     ),
     "two channels of one variable": (
         '[training.channels]\ntrain = "a"\nTrain = "b"\n',
@@ -129,8 +134,8 @@ MISTAKES = {
     ),
     "a section that is none": (
         "channels = 1\n",
-        "[training]: channels is 1, expected a section of names and folders or s3:// prefixes, such as "
-        "{'train': 'data/train'}",
+        "[training]: channels is 1, expected a section of names and folders or s3:// or gs:// prefixes, such "
+        "as {'train': 'data/train'}",
     ),
 }
 
