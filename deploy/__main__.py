@@ -105,10 +105,10 @@ def _invoke_options(command: argparse.ArgumentParser) -> None:
 
 
 def _batch_options(command: argparse.ArgumentParser) -> None:
-    place = "a file or folder, or s3://bucket/prefix"
+    place = "a file or folder, or s3://bucket/prefix (gs:// with --cloud gcp)"
     command.add_argument("--input", required=True, metavar="PLACE", help=f"what to score: {place}")
     command.add_argument(
-        "--output", required=True, metavar="PLACE", help="where results go: a folder, or s3://…"
+        "--output", required=True, metavar="PLACE", help="where results go: a folder, or s3://… or gs://…"
     )
     command.add_argument("--engine", choices=["local", "ray"], help="score on this machine, without a cloud")
     settings = command.add_argument_group("settings", "in the place of those in [batch] of deploy.toml")

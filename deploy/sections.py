@@ -3,10 +3,12 @@
 Every description completes the sentence "expected …" of an error.
 """
 
+import re
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from deploy.labels import wrong_labels
 from deploy.training import entries
 
 
@@ -57,6 +59,11 @@ class Aws(Section):
         return self.role.split(":")[4]
 
 
+_MACHINE_TYPE = r"^[a-z0-9]+(-[a-z0-9]+)+$"
+# Source: cloud.google.com/vertex-ai/docs/predictions/configure-compute: N1, and those made for accelerators.
+_WITH_ACCELERATORS = re.compile(r"(n1|[ag][0-9]+)-")
+
+
 class Gcp(Section):
     """[gcp]: the project and the machine."""
 
@@ -82,11 +89,27 @@ class Gcp(Section):
         description="an image's URI without blanks, of Artifact Registry in the region",
         examples=["us-central1-docker.pkg.dev/my-company-models/slipway/serving:1"],
     )
+    training_image: str = Field(
+        default="",
+        pattern=r"^\S*$",
+        max_length=255,
+        description="an image's URI without blanks; without it, image trains, too",
+        examples=["us-central1-docker.pkg.dev/my-company-models/slipway/training:1"],
+    )
     machine_type: str = Field(
-        pattern=r"^[a-z0-9]+(-[a-z0-9]+)+$",
+        pattern=_MACHINE_TYPE,
         max_length=63,
         description="a Compute Engine machine type",
         examples=["n2-standard-2"],
+    )
+    accelerator_type: str = Field(
+        default="",
+        pattern=r"^(NVIDIA_[A-Z0-9_]+)?$",
+        description="one of Vertex AI's accelerators",
+        examples=["NVIDIA_L4"],
+    )
+    accelerator_count: int | None = Field(
+        default=None, ge=1, le=16, description="a whole number of 1 to 16", examples=[1]
     )
     min_replicas: int = Field(default=1, ge=1, description="a whole number of at least 1", examples=[1])
     max_replicas: int | None = Field(
@@ -104,14 +127,52 @@ class Gcp(Section):
         description='"dedicated" (bodies to 10 MB) or "shared" (bodies to 1.5 MB, answered within 60 s)',
         examples=["dedicated"],
     )
+    # Source: cloud.google.com/vertex-ai/docs/predictions/create-public-endpoint
+    timeout_s: int | None = Field(
+        default=None,
+        ge=1,
+        le=3600,
+        description="seconds that a prediction may take, 1 to 3600; without it, Vertex AI's own 600",
+        examples=[900],
+    )
+    labels: dict[str, str] = Field(
+        default={}, description="a section of names and values", examples=[{"team": "forecasts"}]
+    )
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _one_by_one(cls, section: object) -> object:
+        wrong = wrong_labels(section) if isinstance(section, dict) else []
+        if wrong:
+            raise ValueError("\n".join(wrong))
+        return section
 
     @model_validator(mode="after")
     def _all_together(self) -> Self:
-        if self.max_replicas is not None and self.max_replicas < self.min_replicas:
-            raise ValueError(
-                f"max_replicas is {self.max_replicas}, expected at least min_replicas ({self.min_replicas})"
-            )
+        wrong = (self._wrong_replicas(), self._wrong_accelerator(), self._wrong_timeout())
+        if any(wrong):
+            raise ValueError("\n".join(filter(None, wrong)))
         return self
+
+    def _wrong_replicas(self) -> str:
+        if self.max_replicas is None or self.max_replicas >= self.min_replicas:
+            return ""
+        return f"max_replicas is {self.max_replicas}, expected at least min_replicas ({self.min_replicas})"
+
+    def _wrong_accelerator(self) -> str:
+        if bool(self.accelerator_type) != bool(self.accelerator_count):
+            return "accelerator_type and accelerator_count go together: give both, or none"
+        if self.accelerator_type and not _WITH_ACCELERATORS.match(self.machine_type):
+            return (
+                f"machine_type is {self.machine_type!r}, which takes no accelerator: expected one such as "
+                '"g2-standard-4" for NVIDIA_L4 or "n1-standard-4" for NVIDIA_TESLA_T4'
+            )
+        return ""
+
+    def _wrong_timeout(self) -> str:
+        if self.timeout_s is None or self.endpoint == "dedicated":
+            return ""
+        return f"timeout_s is {self.timeout_s}, expected none with a shared endpoint, which waits for 60 s"
 
 
 class Serving(Section):
@@ -146,7 +207,10 @@ _INSTANCE = "a SageMaker type; without it, that of [aws]"
 
 
 class Batch(Section):
-    """[batch]: how `batch-transform` reads its files, treats their rows and calls the container."""
+    """[batch]: how `batch-transform` reads its files, treats their rows and calls the container.
+
+    What is one cloud's alone, the other's jobs ignore, but for the filters: without them a result is another.
+    """
 
     header: Literal["none", "strip"] = Field(
         default="none",
@@ -178,21 +242,41 @@ class Batch(Section):
     instance_type: str = Field(
         default="", pattern=_INSTANCE_TYPE, description=_INSTANCE, examples=["ml.c7i.xlarge"]
     )
-    instance_count: int = Field(
-        default=1, ge=1, le=100, description="a whole number of 1 to 100", examples=[2]
+    machine_type: str = Field(
+        default="",
+        pattern=f"^({_MACHINE_TYPE[1:-1]})?$",
+        max_length=63,
+        description="a Compute Engine machine type; without it, that of [gcp]",
+        examples=["n2-standard-8"],
     )
-    # Source: the SageMaker API's CreateTransformJob and ModelClientConfig.
+    instance_count: int = Field(
+        default=1, ge=1, le=100, description="a whole number of 1 to 100: machines of a job", examples=[2]
+    )
+    # Source: the Vertex AI API's ManualBatchTuningParameters, which has 64 if nothing is said.
+    batch_size: int = Field(
+        default=64,
+        ge=1,
+        le=100_000,
+        description="a whole number of 1 to 100000: records of one request of Vertex AI, of 1 GB in all",
+        examples=[64],
+    )
+    # Source: the SageMaker API's CreateTransformJob and ModelClientConfig. On both clouds no record may be
+    # larger than a payload; for the rest, Vertex AI has limits of its own and tries three times.
     max_payload_mb: int | None = Field(
         default=None, ge=1, le=100, description="a whole number of 1 to 100", examples=[6]
     )
     max_concurrent: int | None = Field(
-        default=None, ge=1, le=100, description="a whole number of 1 to 100", examples=[4]
+        default=None, ge=1, le=100, description="a whole number of 1 to 100, for SageMaker", examples=[4]
     )
     timeout_s: int | None = Field(
-        default=None, ge=1, le=3600, description="seconds for one request, 1 to 3600", examples=[600]
+        default=None,
+        ge=1,
+        le=3600,
+        description="seconds for one request of SageMaker, 1 to 3600",
+        examples=[600],
     )
     retries: int | None = Field(
-        default=None, ge=0, le=3, description="a whole number of 0 to 3", examples=[3]
+        default=None, ge=0, le=3, description="a whole number of 0 to 3, for SageMaker", examples=[3]
     )
 
     @model_validator(mode="after")
@@ -215,19 +299,26 @@ class Batch(Section):
 
 
 class Training(Section):
-    """[training]: the managed job that `train` starts."""
+    """[training]: the managed job that `train` starts. What is one cloud's alone, the other's jobs ignore."""
 
     instance_type: str = Field(
         default="", pattern=_INSTANCE_TYPE, description=_INSTANCE, examples=["ml.m7i.xlarge"]
+    )
+    machine_type: str = Field(
+        default="",
+        pattern=f"^({_MACHINE_TYPE[1:-1]})?$",
+        max_length=63,
+        description="a Compute Engine machine type; without it, that of [gcp]",
+        examples=["n2-standard-4"],
     )
     image: str = Field(
         default="",
         pattern=r"^\S*$",
         max_length=255,
-        description="an image's URI without blanks; without it, AWS's own PyTorch training image",
+        description="an image's URI without blanks, on AWS; without it, AWS's own PyTorch training image",
         examples=["123456789012.dkr.ecr.us-east-1.amazonaws.com/slipway-serving:1"],
     )
-    # Source: the SageMaker API's StoppingCondition: at most 28 days.
+    # Source: the SageMaker API's StoppingCondition: at most 28 days. Vertex AI's jobs may run for 7.
     max_run_s: int = Field(
         default=86_400, ge=1, le=2_419_200, description="seconds, 1 to 2419200 (28 days)", examples=[3600]
     )
@@ -238,10 +329,10 @@ class Training(Section):
         default=None,
         ge=1,
         le=2_419_200,
-        description="seconds that a spot job may wait and run, at least max_run_s",
+        description="seconds that a spot job of SageMaker may wait and run, at least max_run_s",
         examples=[7200],
     )
-    # What SageMaker gives a job's disk if nothing is said, as its SDK does.
+    # What SageMaker gives a job's disk if nothing is said, as its SDK does; Vertex AI's has at least 100.
     volume_gb: int = Field(
         default=30, ge=1, le=16_384, description="a whole number of 1 to 16384", examples=[30]
     )
@@ -250,7 +341,7 @@ class Training(Section):
     )
     channels: dict[str, str] = Field(
         default={},
-        description="a section of names and folders or s3:// prefixes",
+        description="a section of names and folders or s3:// or gs:// prefixes",
         examples=[{"train": "data/train"}],
     )
     metrics: dict[str, str] = Field(

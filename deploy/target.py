@@ -1,4 +1,4 @@
-"""What a cloud must do for the verbs: the functions that aws.py has, and gcp.py will.
+"""What a cloud must do for the verbs: the functions that `deploy.aws` and `deploy.gcp` have.
 
 A target reads (`check`, `observed`, `settle`, `status`, `logs`, `invoke`), writes (`apply`) and says what it
 would write without a network (`desired`, `endpoint`, `example`). The verbs know nothing else of a cloud.
@@ -85,19 +85,26 @@ class TrainingJob:
     created: datetime
     ended: datetime
     reason: str = ""  # why it failed
-    model: str = ""  # the URI of the model's archive
+    model: str = ""  # the URI of the model's archive, or of the folder of its files
     seconds: int | None = None
-    metrics: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)  # empty where the cloud reads none
 
 
 class Trainings(Protocol):
     """A module of functions beside a target's: training jobs. They raise CloudError as a target's do."""
 
+    @property
+    def SCHEME(self) -> str:  # noqa: N802 - a module's constant
+        """What the URIs of data that jobs read begin with."""
+
     def image(self, config: Config) -> str:
         """The image to train in: deploy.toml's, else the cloud's own. CloudError where neither is known."""
 
+    def serving_image(self, config: Config) -> str:
+        """The image that serves what was trained."""
+
     def desired(self, config: Config, image: str, bundles: Sequence[Bundle]) -> Wanted:
-        """The job that trains on these bundles. Reads nothing."""
+        """The job that trains on these bundles. Reads nothing; CloudError for what the cloud cannot do."""
 
     def check(self, config: Config, wanted: Wanted) -> None:
         """Fail now if data that lies in the cloud is not there or not to be read: nothing was written yet."""
@@ -127,7 +134,7 @@ class Trainings(Protocol):
         """The newest job of this deployment that completed and whose model is still there."""
 
     def fetch(self, config: Config, job: TrainingJob, to: Path, say: Say) -> None:
-        """Bring the archive of the job's model here, as this file."""
+        """Bring the job's model here, as this file: a gzip'd tar."""
 
 
 class Target(Protocol):

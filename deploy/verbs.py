@@ -28,15 +28,22 @@ from deploy.training import jobs, models
 if TYPE_CHECKING:
     from deploy import aws, gcp
     from deploy.aws import storage, trainings, transforms
+    from deploy.gcp import storage as gcp_storage
+    from deploy.gcp import trainings as gcp_trainings
+    from deploy.gcp import transforms as gcp_transforms
 
     # The type checker sees to it that the modules are what they are used as.
     _: Target = aws
     _gcp: Target = gcp
     _trainings: Trainings = trainings
+    _gcp_trainings: Trainings = gcp_trainings
     _storage: Storage = storage
     _transforms: Transforms = transforms
+    _gcp_storage: Storage = gcp_storage
+    _gcp_transforms: Transforms = gcp_transforms
 
 KIT = Path(__file__).resolve().parents[1]
+LAUNCHERS = [KIT / "training" / name for name in ("launch.py", "launch_vertex.py")]
 TARGETS = {"aws": "deploy.aws", "gcp": "deploy.gcp"}
 CONTENT_TYPES = {
     ".json": "application/json",
@@ -106,7 +113,7 @@ class Run:
 
     @property
     def training(self) -> jobs.Site:
-        return jobs.Site(self.project, self.config, self.trainings, KIT / "training" / "launch.py")
+        return jobs.Site(self.project, self.config, self.trainings, LAUNCHERS)
 
 
 def run(options: Namespace) -> None:
@@ -177,10 +184,8 @@ def _prepare(run: Run, work: Work, wanted: Sequence[Resource]) -> None:
     changes = [c for c in plans.plan(wanted, run.target.observed(run.config)) if c.action == "create"]
     terminal.show_plan(changes)
     if run.live:
-        _ask(
-            run,
-            f"Start a transform job on {scoring.machines(work)}? It is billed by the second until it ends.",
-        )
+        machines = work.cloud.transforms.machines(run.config, work.order.settings)
+        _ask(run, f"Start a transform job on {machines}? It is billed until it ends.")
     rollout.make(run.place, changes)
 
 
@@ -275,7 +280,7 @@ def train(run: Run, options: Namespace) -> None:
     """Train as a job and put its model in build/model."""
     wanted = jobs.wanted(run.training)
     run.target.check(run.config)
-    question = f"Start a training job on {wanted.machine}? It is billed by the second until it ends."
+    question = f"Start a training job on {wanted.machine}? It is billed until it ends."
     job = jobs.run(run.training, wanted, lambda: _ask(run, question) if run.live else None)
     jobs.bring(run.training, job)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -12,11 +13,23 @@ from botocore.exceptions import ClientError
 from deploy.aws import clients, cloudwatch, inventory, storage
 from deploy.aws.clients import told
 from deploy.aws.inventory import OWNER_TAG
+from deploy.batch import staging
 from deploy.batch.cloud import Job
-from deploy.batch.orders import MAX_PAYLOAD_MB, Order, is_job, job_name, job_number, stem
-from deploy.batch.places import Remote
+from deploy.batch.kinds import Kind
+from deploy.batch.orders import (
+    MAX_PAYLOAD_MB,
+    Order,
+    check_processed,
+    is_job,
+    job_name,
+    job_number,
+    of_a_run,
+    stem,
+)
+from deploy.batch.places import Place, Remote
 from deploy.config import Config
 from deploy.plan import Resource, Seen
+from deploy.sections import Batch
 from deploy.target import CloudError, Event
 
 RUN_TAG = "slipway:batch"
@@ -24,6 +37,17 @@ GROUP = "/aws/sagemaker/TransformJobs"
 MIB = 2**20
 # Where a payload is larger than SageMaker's own 6 MB and nothing is said: 16 is what the container asks for.
 CONCURRENT = 16
+
+
+def check_settings(settings: Batch, kind: Kind) -> None:
+    """Raise BatchError for filters that SageMaker would refuse for files of this kind."""
+    if settings.input_filter or settings.output_filter:
+        check_processed("a filter", settings, kind)
+
+
+def machines(config: Config, settings: Batch) -> str:
+    """What a job runs on."""
+    return f"{settings.instance_count} x {settings.instance_type or config.aws.instance_type}"
 
 
 def run_place(config: Config, run: str) -> Remote:
@@ -123,7 +147,12 @@ def _ours(config: Config, name: str) -> Job:
             f"transform job {name!r} is there already and is not this deployment's: "
             "give deploy.toml another `name`"
         )
-    return look(config, name)
+    return _look(config, name)
+
+
+def stage(config: Config, order: Order, origin: Place) -> None:
+    """Upload local files as they are: SageMaker reads files of lines, compressed or not, and splits them."""
+    staging.copy(storage, config, order, origin)
 
 
 @told()
@@ -144,20 +173,32 @@ def start(config: Config, order: Order) -> Job:
     return _ours(config, job_name(config.name, order.run, order.number))
 
 
-@told()
-def look(config: Config, name: str) -> Job:
+def look(config: Config, job: Job) -> Job:
     """The job as it is now."""
+    return _look(config, job.name)
+
+
+@told()
+def _look(config: Config, name: str) -> Job:
     return _job(clients.sagemaker(config.aws.region).describe_transform_job(TransformJobName=name))
 
 
-@told()
-def stop(config: Config, name: str) -> None:
+def stop(config: Config, job: Job) -> None:
     """Ask the job to stop; one that has ended already stays as it is."""
+    _stop(config, job.name)
+
+
+@told()
+def _stop(config: Config, name: str) -> None:
     try:
         clients.sagemaker(config.aws.region).stop_transform_job(TransformJobName=name)
     except ClientError as error:
-        if look(config, name).moving:
+        if _look(config, name).moving:
             raise CloudError(f"transform job {name} could not be stopped: {error}") from error
+
+
+def gather(config: Config, order: Order, job: Job) -> None:
+    """Nothing: SageMaker itself leaves each file's result, whole and in order, when the file is done."""
 
 
 @told()
@@ -179,17 +220,15 @@ def _is_ours(config: Config, name: str) -> bool:
 
 
 def _own_objects(config: Config) -> list[Remote]:
-    """Under `<name>/batch/` what lies in a run's folder: an OUTPUT there would be somebody's own."""
     place = run_place(config, "")
-    runs = re.compile(re.escape(f"{config.name}/batch/") + "[0-9a-f]{12}/")
-    keys = [one.key for one in storage.listed(config, place) if runs.match(one.key)]
+    keys = [one.key for one in storage.listed(config, place) if of_a_run(config.name, one.key)]
     return [Remote(place.scheme, place.bucket, key) for key in keys]
 
 
 def end(config: Config, name: str) -> None:
     """Stop the job and return when it has stopped."""
-    stop(config, name)
-    while look(config, name).moving:
+    _stop(config, name)
+    while _look(config, name).moving:
         time.sleep(1)
 
 
@@ -209,8 +248,8 @@ def _job(described: Any) -> Job:
 
 
 @told()
-def printed(config: Config, job: Job) -> tuple[list[str], list[Event]]:
-    """What SageMaker wrote about the job's files, and what its containers printed."""
+def printed(config: Config, order: Order, job: Job) -> tuple[dict[str, str], list[Event]]:
+    """What SageMaker wrote about files last, by their names, and what the job's containers printed."""
     client = clients.logs(config.aws.region)
     pages = client.get_paginator("describe_log_streams")
     with clients.unless(lambda response: response["Error"].get("Code") == "ResourceNotFoundException"):
@@ -218,5 +257,22 @@ def printed(config: Config, job: Job) -> tuple[list[str], list[Event]]:
         streams = [stream["logStreamName"] for page in found for stream in page["logStreams"]]
         events = cloudwatch.events(client, GROUP, job.created, streams) if streams else []
         about = [event.text for event in events if event.stream.endswith("/data-log")]
-        return about, [event for event in events if not event.stream.endswith("/data-log")]
-    return [], []
+        return reasons(about, order), [event for event in events if not event.stream.endswith("/data-log")]
+    return {}, []
+
+
+def reasons(about: Sequence[str], order: Order) -> dict[str, str]:
+    """What the platform wrote last of each of the run's files, by their names.
+
+    Source: the data log's lines have the form `<time>:[sagemaker logs]: <bucket>/<key>: <text>`.
+    """
+    marker, names = f" {order.source.bucket}/{order.source.key}", {file.name for file in order.files}
+    found: dict[str, str] = {}
+    for line in about:
+        told = line.partition(marker)[2]
+        # A name may have a colon, too.
+        ends = (colon.start() for colon in re.finditer(": ", told))
+        end = next((end for end in ends if told[:end] in names), None)
+        if end is not None and told[end + 2 :].strip():
+            found[told[:end]] = told[end + 2 :]
+    return found

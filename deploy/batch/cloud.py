@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Protocol
 
 from deploy.batch.counting import Readable
+from deploy.batch.kinds import Kind
 from deploy.batch.orders import Order
-from deploy.batch.places import Remote
+from deploy.batch.places import Place, Remote
 from deploy.config import Config
+from deploy.sections import Batch
 from deploy.target import Event
 
 
@@ -31,13 +33,17 @@ class Stored:
 
 @dataclass(frozen=True)
 class Job:
-    """A transform job as the cloud tells it. `state` is one of SageMaker's TransformJobStatus."""
+    """A transform job as the cloud tells it. `state` is one of SageMaker's TransformJobStatus.
+
+    `name` is the one that `orders.job_name` gave it, `id` what the cloud calls it where that is another.
+    """
 
     name: str
     state: str
     created: datetime
     started: datetime | None = None
     reason: str = ""  # why it failed
+    id: str = ""
 
     @property
     def moving(self) -> bool:
@@ -78,23 +84,38 @@ class Storage(Protocol):
 class Transforms(Protocol):
     """Jobs that score files."""
 
+    def check_settings(self, settings: Batch, kind: Kind) -> None:
+        """Raise BatchError for settings that this cloud does not have for files of this kind."""
+
+    def machines(self, config: Config, settings: Batch) -> str:
+        """What a job runs on, as a person is told before it is billed."""
+
     def run_place(self, config: Config, run: str) -> Remote:
         """Where a run's own objects lie: what is staged for it, and results on their way."""
 
     def jobs(self, config: Config, run: str) -> list[Job]:
         """The jobs that the run has had, the first first. CloudError where one is somebody else's."""
 
+    def stage(self, config: Config, order: Order, origin: Place) -> None:
+        """Bring the job's files, which lie under `origin`, into the form and to the place that it reads.
+
+        What is there already is not sent again. BatchError for a file that has changed since it was counted.
+        """
+
     def start(self, config: Config, order: Order) -> Job:
         """Start the job of this number on these files, or join the one that is there by now."""
 
-    def look(self, config: Config, name: str) -> Job:
+    def look(self, config: Config, job: Job) -> Job:
         """The job as it is now."""
 
-    def stop(self, config: Config, name: str) -> None:
+    def stop(self, config: Config, job: Job) -> None:
         """Ask the job to stop; nothing happens to one that has ended."""
 
-    def printed(self, config: Config, job: Job) -> tuple[list[str], list[Event]]:
-        """What the platform wrote about the job's files, and what its containers printed."""
+    def gather(self, config: Config, order: Order, job: Job) -> None:
+        """Of what a job has left that has ended, make the results of its files, each `<file>.out`."""
+
+    def printed(self, config: Config, order: Order, job: Job) -> tuple[dict[str, str], list[Event]]:
+        """Why files have no result, by their names, and what the job's containers printed."""
 
 
 @dataclass(frozen=True)

@@ -62,12 +62,11 @@ def collect(work: Work, file: File, stored: Stored) -> Result:
 
 
 def _form(order: Order) -> Form:
-    headed = bool(order.header) and order.settings.join == "input"
-    return Form(order.accept, order.settings.on_error == "keep", headed)
+    return Form(order.accept, order.settings.on_error == "keep", order.headed)
 
 
 def _kept(work: Work, file: File, answers: Answers, digest: str) -> Result:
-    rows = answers.tally.records - _form(work.order).headed
+    rows = answers.tally.records - work.order.headed
     if rows != file.rows:
         raise BatchError(
             f"{file.rows:,} rows in, {rows:,} rows out: a handler gives one prediction for each row, in order"
@@ -84,7 +83,8 @@ def _lines(work: Work, file: File, failures: Sequence[Failure]) -> list[int]:
     records = [failure.record for failure in failures]
     if not file.blank:
         return [record + 1 + headed for record in records]
-    with inputs.opened(work.cloud, work.inputs.source, file.name) as raw:
+    place = work.inputs.source / file.name
+    with inputs.opened(work.cloud.storage, work.cloud.config, place) as raw:
         return results.lines_of(inputs.unpacked(raw, work.inputs.kind), records, headed)
 
 

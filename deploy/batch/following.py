@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from deploy import terminal, tracebacks
 from deploy.batch.cloud import Cloud, Job
-from deploy.batch.places import Remote
+from deploy.batch.orders import Order
 from deploy.batch.report import files
 from deploy.rollout import Stopped
 from deploy.target import CloudError
@@ -20,9 +20,9 @@ LOG_LINES = 20
 
 @dataclass(frozen=True)
 class Printed:
-    """What the platform wrote about a job's files, and the telling lines of what its containers printed."""
+    """Why files have no result, by their names, and the telling lines of what a job's containers printed."""
 
-    about: tuple[str, ...] = ()
+    why: Mapping[str, str] = field(default_factory=dict)
     lines: tuple[str, ...] = ()
 
 
@@ -50,7 +50,7 @@ def follow(cloud: Cloud, run: str, start: Callable[[], Job], watch: Watch) -> Jo
 def _seen_through(cloud: Cloud, job: Job, watch: Watch, show: Callable[[int, str], None]) -> Job:
     begun = time.monotonic()
     while True:
-        job = cloud.transforms.look(cloud.config, job.name)
+        job = cloud.transforms.look(cloud.config, job)
         done = set(watch.done(job)) & set(watch.rows)
         show(len(done), said(job, watch.rows, done, datetime.now(UTC)))
         if not job.moving:
@@ -82,7 +82,7 @@ def _stop(cloud: Cloud, run: str) -> str:
     try:
         for job in cloud.transforms.jobs(cloud.config, run):
             if job.moving:
-                cloud.transforms.stop(cloud.config, job.name)
+                cloud.transforms.stop(cloud.config, job)
                 asked.append(job.name)
     except CloudError as error:
         return f"stopped; whether the job stops is not known ({error}): the same command again takes it up"
@@ -94,20 +94,10 @@ def _stop(cloud: Cloud, run: str) -> str:
     )
 
 
-def printed(cloud: Cloud, job: Job) -> Printed:
+def printed(cloud: Cloud, order: Order, job: Job) -> Printed:
     """What there is to read about a job that has failed; a log that cannot be read says so itself."""
     try:
-        about, events = cloud.transforms.printed(cloud.config, job)
+        why, events = cloud.transforms.printed(cloud.config, order, job)
     except CloudError as unread:
-        return Printed((), (f"its log could not be read: {unread}",))
-    return Printed(tuple(about), tuple(tracebacks.cause(events)[-LOG_LINES:]))
-
-
-def reason(about: Sequence[str], place: Remote) -> str:
-    """What the platform wrote of one object last; empty if nothing.
-
-    Source: the data log's lines have the form `<time>:[sagemaker logs]: <bucket>/<key>: <text>`.
-    """
-    marker = f" {place.bucket}/{place.key}: "
-    texts = [text for line in about for _, found, text in [line.partition(marker)] if found and text.strip()]
-    return texts[-1] if texts else ""
+        return Printed(lines=(f"its log could not be read: {unread}",))
+    return Printed(why, tuple(tracebacks.cause(events)[-LOG_LINES:]))

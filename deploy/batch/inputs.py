@@ -7,7 +7,7 @@ import hashlib
 import os
 import tempfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from deploy.batch import counting, headers, kinds
-from deploy.batch.cloud import Cloud
+from deploy.batch.cloud import Cloud, Storage
 from deploy.batch.counting import BLOCK, Readable, Rules, Tally
 from deploy.batch.kinds import CSV, Kind
 from deploy.batch.orders import DEFAULT_PAYLOAD_MB, MAX_PAYLOAD_MB, File, check_settings
 from deploy.batch.outputs import PART
 from deploy.batch.places import BatchError, Place, Remote, prefix
 from deploy.batch.threads import in_threads
+from deploy.config import Config
 from deploy.sections import Batch
 
 # Source: docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html: 1024 bytes, a prefix and all.
@@ -70,6 +71,7 @@ def look(cloud: Cloud, place: Place, settings: Batch) -> Inputs:
         raise BatchError(f"{place}: no input there, expected files named {kinds.EXPECTED}")
     kind = kinds.one_kind(_place(source, one.name) for one in found)
     check_settings(settings, kind)
+    cloud.transforms.check_settings(settings, kind)
     looks = in_threads(partial(_looked, _Look(cloud, source, kind, settings)), found)
     header = headers.one_header([(file.name, text) for file, text in looks])
     return Inputs(source, kind, settings, tuple(file for file, _ in looks), header)
@@ -147,8 +149,8 @@ def _counted(how: _Look, found: _Found, place: str) -> tuple[File, str]:
     settings, csv = how.settings, how.kind.content_type == CSV
     strip = settings.header == "strip"
     rules = Rules((settings.max_payload_mb or DEFAULT_PAYLOAD_MB) * MIB, csv, strip)
-    with opened(how.cloud, how.source, found.name) as raw:
-        hashed = _Hashed(raw)
+    with opened(how.cloud.storage, how.cloud.config, how.source / found.name) as raw:
+        hashed = Hashed(raw)
         tally = counting.count(unpacked(hashed, how.kind), rules, place)
         digest = found.digest or hashed.whole()
     header = _header(place, tally, strip) if csv else ""
@@ -166,13 +168,13 @@ def _header(place: str, tally: Tally, strip: bool) -> str:
 
 
 @contextmanager
-def opened(cloud: Cloud, source: Place, name: str) -> Iterator[Readable]:
+def opened(storage: Storage, config: Config, place: Place) -> Iterator[Readable]:
     """The file's bytes as they lie there."""
-    if isinstance(source, Path):
-        with (source / name).open("rb", buffering=0) as file:
+    if isinstance(place, Path):
+        with place.open("rb", buffering=0) as file:
             yield cast(Readable, file)
     else:
-        with cloud.storage.opened(cloud.config, source / name) as stream:
+        with storage.opened(config, place) as stream:
             yield stream
 
 
@@ -181,7 +183,7 @@ def unpacked(stream: Readable, kind: Kind) -> Readable:
     return cast(Readable, gzip.GzipFile(fileobj=cast(Any, stream))) if kind.gzipped else stream
 
 
-class _Hashed:
+class Hashed:
     """A stream whose bytes are hashed as they are read."""
 
     def __init__(self, stream: Readable) -> None:
@@ -253,7 +255,3 @@ def changed(source: Path, file: File) -> bool:
     """Whether a local file is not what it was when it was looked at."""
     now = (source / file.name).stat()
     return (now.st_size, now.st_mtime_ns) != (file.size, file.changed_ns)
-
-
-def largest(files: Sequence[File]) -> int:
-    return max(file.size for file in files)

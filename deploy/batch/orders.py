@@ -40,9 +40,10 @@ class File:
 
 @dataclass(frozen=True)
 class Order:
-    """What a run's jobs are to do with files under `source`, and where they leave what comes of them.
+    """What a run's jobs are to do with its files, and where results lie when they are done.
 
-    One job of it has a `number`, from 1 on, and the `names` of its files.
+    `source` is where the files lie, or are brought to if they lie on this machine. One job of the run has a
+    `number`, from 1 on, and the `names` of its files.
     """
 
     run: str
@@ -50,7 +51,7 @@ class Order:
     settings: Batch
     kind: Kind
     header: str
-    largest: int  # bytes of the largest file
+    files: tuple[File, ...]
     source: Remote
     output: Remote
     number: int = 0
@@ -59,6 +60,22 @@ class Order:
     @property
     def accept(self) -> str:
         return self.settings.accept or self.kind.accept
+
+    @property
+    def headed(self) -> bool:
+        """Whether a result's first line names its columns."""
+        return bool(self.header) and self.settings.join == "input"
+
+    @property
+    def largest(self) -> int:
+        """The bytes of the largest file."""
+        return max(file.size for file in self.files)
+
+    @property
+    def wanted(self) -> dict[int, File]:
+        """The job's files, by their places among the run's."""
+        names = set(self.names)
+        return {place: file for place, file in enumerate(self.files) if file.name in names}
 
 
 def settings(batch: Batch, given: Mapping[str, Any]) -> Batch:
@@ -103,21 +120,31 @@ def is_job(deployment: str, name: str) -> bool:
     return re.fullmatch(re.escape(stem(deployment)) + r"-[0-9a-f]{12}-[1-9][0-9]{0,3}", name) is not None
 
 
+def of_a_run(deployment: str, key: str) -> bool:
+    """Whether an object is a run's own: beside the runs' folders an OUTPUT of somebody's may lie."""
+    return re.match(re.escape(f"{deployment}/batch/") + "[0-9a-f]{12}/", key) is not None
+
+
 def check_settings(settings: Batch, kind: Kind) -> None:
-    """Raise BatchError for settings that the platform would refuse for files of this kind."""
-    processed = settings.join == "input" or settings.input_filter or settings.output_filter
+    """Raise BatchError for settings that do not go with files of this kind, whatever the cloud."""
     if settings.header == "strip" and kind.content_type != CSV:
         raise BatchError(f'[batch] header = "strip" is for CSV, and the input is {kind}: take it out')
-    if not processed:
-        return
-    # Source: docs.aws.amazon.com/sagemaker/latest/dg/batch-transform-data-processing.html
+    if settings.join == "input":
+        check_processed("join", settings, kind)
+
+
+def check_processed(what: str, settings: Batch, kind: Kind) -> None:
+    """Raise BatchError where answers of files of this kind cannot be joined or filtered: `what` is asked for.
+
+    Source: docs.aws.amazon.com/sagemaker/latest/dg/batch-transform-data-processing.html
+    """
     if not kind.by_lines:
         raise BatchError(
-            "[batch] join and filters: the platform has them for JSON Lines and CSV alone, and the input is "
-            f"{kind}: take them out, or join without a cloud (ENGINE=local or --engine local)"
+            f"[batch] {what}: a job has it for JSON Lines and CSV alone, and the input is {kind}: take it "
+            "out, or score without a cloud (ENGINE=local or --engine local)"
         )
     if settings.accept not in ("", kind.content_type):
         raise BatchError(
-            f"[batch] accept is {settings.accept!r}: with join or a filter the platform wants the input's "
-            f"form back, expected {kind.content_type!r}"
+            f"[batch] accept is {settings.accept!r}: with {what} the platform wants the input's form back, "
+            f"expected {kind.content_type!r}"
         )

@@ -94,12 +94,12 @@ def read(blocks: Iterable[bytes], form: Form) -> Answers:
 def _failures(block: bytes, first: int, form: Form) -> Iterator[Failure]:
     records = (line for line in block.split(b"\n") if line.strip())
     for number, line in enumerate(records, start=first):
-        if _MARK in line and (reason := _reason(line, form.accept)):
+        if _MARK in line and (reason := failure(line, form.accept)):
             yield Failure(number, reason)
 
 
-def _reason(line: bytes, accept: str) -> str:
-    """Why the row failed; empty if it did not. Joined, the answer stands behind its row."""
+def failure(line: bytes, accept: str) -> str:
+    """Why a kept row failed; empty if it did not. Joined, the answer stands behind its row."""
     text = line.decode(errors="replace")
     if accept == CSV:
         cells = next(csv.reader([text]), [])

@@ -11,7 +11,7 @@ from deploy.batch import collecting, following, orders, outputs, report, staging
 from deploy.batch.cloud import Cloud, Job, Stored
 from deploy.batch.collecting import Work
 from deploy.batch.following import Printed, Watch
-from deploy.batch.inputs import Inputs, largest
+from deploy.batch.inputs import Inputs
 from deploy.batch.orders import File, Order
 from deploy.batch.places import BatchError, Place, Remote, parse, prefix, refuse_nested
 from deploy.batch.report import DONE, FAILED, RUNNING, Report, Result
@@ -56,7 +56,7 @@ def plan(cloud: Cloud, model: str, found: Inputs, output: Place) -> Work:
         found.settings,
         found.kind,
         found.header,
-        largest=largest(found.files),
+        found.files,
         source=own / "in/" if isinstance(found.source, Path) else found.source,
         output=prefix(output) if isinstance(output, Remote) else own / "out/",
     )
@@ -79,6 +79,11 @@ def score(work: Work, begin: Callable[[], None]) -> Outcome:
             jobs = [*jobs[:-1], _follow(work, _waiting(work, before), jobs, lambda: jobs[-1])]
             if jobs[-1].state != "Completed" and not stopping:
                 return _collected(work, jobs, before)
+        elif jobs and not _replaced(work, known):
+            # For a command that was stopped before it had done so.
+            _gather(
+                work, jobs, [f for f in _waiting(work, before) if f.name not in _there(work, jobs, known)]
+            )
         there = _there(work, jobs, known)
         left = [file for file in _waiting(work, before) if file.name not in there]
         if left:
@@ -111,14 +116,18 @@ def _known(work: Work) -> Report | None:
 
 def _there(work: Work, jobs: Sequence[Job], known: Report | None) -> dict[str, Stored]:
     """This run's results where its jobs leave them, but none that something later has put in their place."""
-    replaced = isinstance(work.output, Remote) and known is not None and known.run != work.order.run
-    if replaced or not jobs:
+    if not jobs or _replaced(work, known):
         return {}
     found = collecting.finished(work, jobs[0].created.timestamp())
     if isinstance(work.output, Path) or known is None:
         return found
     was = {name: result.digest for name, result in known.files.items() if result}
     return {name: one for name, one in found.items() if was.get(name, one.digest) == one.digest}
+
+
+def _replaced(work: Work, known: Report | None) -> bool:
+    """Whether another run has put its results in the place of this one's."""
+    return isinstance(work.output, Remote) and known is not None and known.run != work.order.run
 
 
 def _others(work: Work, there: Mapping[str, Stored]) -> dict[str, Stored | None]:
@@ -177,7 +186,7 @@ def _scored(work: Work, jobs: Sequence[Job], before: Report, left: Sequence[File
     number = 1 + max([0, *(orders.job_number(cloud.config.name, work.order.run, job.name) for job in jobs)])
     order = replace(work.order, number=number, names=tuple(names))
     _write_report(work, before)
-    staging.stage(work, left)
+    cloud.transforms.stage(cloud.config, order, work.inputs.source)
     _forget_older(work, names)
     return _follow(work, left, (), lambda: cloud.transforms.start(cloud.config, order))
 
@@ -203,7 +212,17 @@ def _follow(work: Work, files: Sequence[File], jobs: Sequence[Job], start: Calla
         return collecting.finished(work, min(one.created for one in (job, *jobs)).timestamp())
 
     rows = {file.name: file.rows for file in files}
-    return following.follow(work.cloud, work.order.run, start, Watch(rows, done))
+    job = following.follow(work.cloud, work.order.run, start, Watch(rows, done))
+    _gather(work, [*jobs, job], [file for file in files if file.name not in done(job)])
+    return job
+
+
+def _gather(work: Work, jobs: Sequence[Job], files: Sequence[File]) -> None:
+    """Have the last job's results of these files where `collecting.finished` finds them."""
+    cloud, job = work.cloud, jobs[-1]
+    number = orders.job_number(cloud.config.name, work.order.run, job.name)
+    names = tuple(file.name for file in files)
+    cloud.transforms.gather(cloud.config, replace(work.order, number=number, names=names), job)
 
 
 def _collected(work: Work, jobs: Sequence[Job], before: Report) -> Outcome:
@@ -211,8 +230,8 @@ def _collected(work: Work, jobs: Sequence[Job], before: Report) -> Outcome:
     there, waiting = _there(work, jobs, before), _waiting(work, before)
     now = replace(before, job=jobs[-1].name if jobs else before.job)
     missing = [file for file in waiting if file.name not in there]
-    printed = following.printed(work.cloud, jobs[-1]) if jobs and missing else Printed()
-    wrong = {file.name: _missing(work, file, jobs, printed) for file in missing}
+    printed = following.printed(work.cloud, work.order, jobs[-1]) if jobs and missing else Printed()
+    wrong = {file.name: printed.why.get(file.name) or _missing(jobs) for file in missing}
     coming = [file for file in waiting if file.name in there]
     for part in _parts(coming) if coming else ():
         # Before there is a result of its own in OUTPUT: the next call knows by it what is ours.
@@ -250,17 +269,10 @@ def _result(work: Work, file: File, stored: Stored) -> Result | str:
         return str(error)
 
 
-def _missing(work: Work, file: File, jobs: Sequence[Job], printed: Printed) -> str:
-    if said := following.reason(printed.about, work.order.source / file.name):
-        return said
+def _missing(jobs: Sequence[Job]) -> str:
     if jobs and jobs[-1].state == "Completed":
         return "its result is gone, as where a command with another OUTPUT ends first: run this one again"
     return "the job did not finish it"
-
-
-def machines(work: Work) -> str:
-    settings = work.order.settings
-    return f"{settings.instance_count} x {settings.instance_type or work.cloud.config.aws.instance_type}"
 
 
 def tell(work: Work, outcome: Outcome) -> None:

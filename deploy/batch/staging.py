@@ -1,49 +1,50 @@
-"""Local input on its way to a job: uploaded once, held to what was counted, and taken away in the end."""
+"""Input on its way to a job: shown, held to what was counted, and taken away in the end."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 from deploy import terminal
 from deploy.batch import inputs, report
+from deploy.batch.cloud import Storage
 from deploy.batch.collecting import Work
-from deploy.batch.orders import File
-from deploy.batch.places import BatchError, Remote
+from deploy.batch.orders import File, Order
+from deploy.batch.places import BatchError, Place, Remote
+from deploy.config import Config
+
+CHANGED = "changed while it was uploaded: let it be finished, and try again"
 
 
-def stage(work: Work, left: Sequence[File]) -> None:
-    """Bring local files to where the job reads them; what is there already is not sent again."""
-    cloud, source = work.cloud, work.inputs.source
-    if isinstance(source, Remote):
+def copy(storage: Storage, config: Config, order: Order, origin: Place) -> None:
+    """Bring the job's files as they are to `order.source`; what lies in a bucket stays where it is."""
+    if isinstance(origin, Remote):
         return
-    there = {one.key: one.size for one in cloud.storage.listed(cloud.config, work.order.source)}
-    missing = [file for file in left if there.get((work.order.source / file.name).key) != file.size]
-    if not missing:
+    there = {one.key: one.size for one in storage.listed(config, order.source)}
+    files = [file for file in order.wanted.values() if there.get((order.source / file.name).key) != file.size]
+    if not files:
         return
-    size, sent = sum(file.size for file in missing), 0
-    with terminal.counting(f"stage {report.files(len(missing))}", size) as show:
+    with progress(files) as sent:
+        storage.upload(config, [(origin / file.name, order.source / file.name) for file in files], sent)
+    # What was staged must be what was counted: a later call takes it unseen.
+    if changed := [file for file in files if inputs.changed(origin, file)]:
+        storage.remove(config, [order.source / file.name for file in changed])
+        raise BatchError(f"{origin / changed[0].name}: {CHANGED}")
+
+
+@contextmanager
+def progress(files: Sequence[File]) -> Iterator[Callable[[int], None]]:
+    """Show how far these files have been staged; yields what takes their bytes as they go."""
+    size, sent = sum(file.size for file in files), 0
+    with terminal.counting(f"stage {report.files(len(files))}", size) as show:
 
         def count(transferred: int) -> None:
             nonlocal sent
             sent += transferred
             show(sent, f"{sent / size:.0%} of {size / 1e6:,.1f} MB")
 
-        places = [(source / file.name, work.order.source / file.name) for file in missing]
-        cloud.storage.upload(cloud.config, places, count)
-    _check_unchanged(work, source, missing)
-
-
-def _check_unchanged(work: Work, source: Path, sent: Sequence[File]) -> None:
-    """What was staged must be what was counted: a later call takes it unseen."""
-    changed = [file for file in sent if inputs.changed(source, file)]
-    if changed:
-        cloud, places = work.cloud, [work.order.source / file.name for file in changed]
-        cloud.storage.remove(cloud.config, places)
-        raise BatchError(
-            f"{source / changed[0].name}: changed while it was uploaded: let it be finished, and try again"
-        )
+        yield count
 
 
 def clear(work: Work) -> None:

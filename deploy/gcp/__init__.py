@@ -2,13 +2,11 @@
 
 The only folder of deploy/ that imports Google's SDK. A version is a Model of its own, named by its digest,
 and not one of the versions of a Model: those are numbered by the service, so that no name says what is in
-one, and the last of them cannot be deleted. A Vertex endpoint keeps nothing of what was undeployed, so the
-model itself says, in its description, on what machine it is deployed: a rollback brings that back, too.
+one, and the last of them cannot be deleted.
 """
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +14,19 @@ from typing import TYPE_CHECKING, Any
 from google.api_core.exceptions import AlreadyExists, NotFound
 
 from deploy.config import DIGEST_ENTRY, Config, container_environment
-from deploy.gcp import clients, entries, inventory, predictions, storage, waiting
+from deploy.gcp import (
+    clients,
+    entries,
+    examples,
+    inventory,
+    predictions,
+    storage,
+    terms,
+    trainings,
+    transforms,
+    waiting,
+)
 from deploy.gcp.clients import told
-from deploy.gcp.inventory import OWNER_LABEL
 from deploy.plan import Change, Resource, versioned
 from deploy.target import Answer, Event, Refused, Request, Say
 
@@ -44,10 +52,12 @@ def desired(config: Config, archive: Archive) -> list[Resource]:
     served = {
         "artifact_uri": f"gs://{gcp.bucket}/{key.rpartition('/')[0]}",
         "container_spec": container,
-        "description": json.dumps(_deployment(config), sort_keys=True),
+        "description": terms.description(config),
     }
-    version = versioned(config.name, served)
-    model = {"display_name": version, **served, "labels": _labels(config)}
+    # Labels of the user's own make another version, too: else nothing would bring a change of theirs there.
+    own = {"labels": config.gcp.labels} if config.gcp.labels else {}
+    version = versioned(config.name, {**served, **own})
+    model = {"display_name": version, **served, "labels": terms.labels(config)}
     upload = {"parent": inventory.place(config), "model_id": version, "model": model}
     return [
         Resource("archive", key, params={"path": str(archive.path), "key": key}),
@@ -56,55 +66,27 @@ def desired(config: Config, archive: Archive) -> list[Resource]:
     ]
 
 
-def _deployment(config: Config) -> dict[str, Any]:
-    """What a DeployedModel of this configuration is but for its model: the machine, and who it runs as."""
-    gcp = config.gcp
-    resources = {
-        "machine_spec": {"machine_type": gcp.machine_type},
-        "min_replica_count": gcp.min_replicas,
-        "max_replica_count": gcp.max_replicas or gcp.min_replicas,
-    }
-    account = {"service_account": gcp.service_account} if gcp.service_account else {}
-    return {"dedicated_resources": resources, **account}
-
-
 def endpoint(config: Config, version: str) -> Resource:
     """The endpoint that serves this version."""
     described = {
         "display_name": config.name,
-        "labels": _labels(config),
+        "labels": terms.labels(config),
         "dedicated_endpoint_enabled": config.gcp.endpoint == "dedicated",
+        **terms.connection(config),
     }
     params = {"parent": inventory.place(config), "endpoint_id": config.name, "endpoint": described}
     return Resource("endpoint", config.name, version, params=params)
 
 
-def _labels(config: Config) -> dict[str, str]:
-    return {OWNER_LABEL: config.name}
-
-
 def example(config: Config, request: Request) -> str:
     """Lines of Python that post the request through google-cloud-aiplatform and print the answer."""
-    return f"""\
-import os
-from google.cloud import aiplatform
-
-aiplatform.init(
-    project="{config.gcp.project}",
-    location="{config.gcp.region}",
-    api_transport="rest",
-    api_endpoint=os.environ.get("{clients.OVERRIDE}AIPLATFORM", "").rstrip("/") or None,
-)
-answer = aiplatform.Endpoint("{config.name}").raw_predict(
-    {request.body!r}, {{"Content-Type": "{request.content_type}"}}
-)
-print(answer.text)"""
+    return examples.program(config, request)
 
 
 @told()
 def check(config: Config) -> None:
     """Fail now if credentials, project, bucket or region are wrong: nothing has been written yet."""
-    storage.bucket(config)
+    storage.check(config)
     inventory.describe(config)
 
 
@@ -114,9 +96,10 @@ def observed(config: Config) -> list[Resource]:
     return [*inventory.archives(config), *inventory.models(config), *inventory.endpoint(config)]
 
 
+@told()
 def traces(config: Config) -> list[Resource]:
-    """Nothing: Cloud Logging keeps what containers printed for its own time, whatever becomes of them."""
-    return []
+    """All that jobs left. What containers printed, Cloud Logging keeps for its own time in any case."""
+    return [*trainings.traces(config), *transforms.traces(config)]
 
 
 @told()
@@ -142,7 +125,8 @@ def apply(config: Config, change: Change, say: Say) -> None:
 @told(Refused)
 def _create(config: Config, resource: Resource, say: Say) -> None:
     if resource.kind == "archive":
-        storage.upload(config, Path(resource.params["path"]), resource.params["key"], say)
+        place = inventory.object_place(config, resource.params["key"])
+        storage.add(config, Path(resource.params["path"]), place, say)
         return
     try:
         # A name carries the digest of its parameters: what is there already is what we want.
@@ -155,8 +139,20 @@ def _create(config: Config, resource: Resource, say: Say) -> None:
 @told(Refused)
 def _delete(config: Config, resource: Resource, say: Say) -> None:
     if resource.kind == "archive":
-        storage.delete(config, resource.name)
-        return
+        storage.remove(config, [inventory.object_place(config, resource.name)])
+    elif resource.kind == "training_files":
+        trainings.remove_files(config)
+    elif resource.kind == "training_job":
+        trainings.end(config, resource.name)
+    elif resource.kind == "batch_files":
+        transforms.remove_files(config)
+    elif resource.kind == "transform_job":
+        transforms.end(config, resource.name)
+    else:
+        _delete_model(config, resource, say)
+
+
+def _delete_model(config: Config, resource: Resource, say: Say) -> None:
     try:
         name = inventory.model_name(config, resource.name)
         waiting.finished(clients.models(config.gcp.region).delete_model(name=name), say, "deleting")
@@ -183,6 +179,7 @@ def status(config: Config) -> dict[str, str]:
         "address": described.dedicated_endpoint_dns,
         "state": _state(config, described),
         "version": inventory.version_of(described),
+        "limits": terms.limits(described),
         "machines": ", ".join(_machines(one) for one in described.deployed_models),
         "changed": inventory.in_utc(described.update_time),
     }
@@ -199,13 +196,19 @@ def _machines(deployed: Any) -> str:
     resources = deployed.dedicated_resources
     most, least = resources.max_replica_count, resources.min_replica_count
     count = f"{least}" if least == most else f"{least} to {most}"
-    return f"{count} x {resources.machine_spec.machine_type}"
+    machine = resources.machine_spec
+    with_ = (
+        f" with {machine.accelerator_count} {machine.accelerator_type.name}"
+        if machine.accelerator_count
+        else ""
+    )
+    return f"{count} x {machine.machine_type}{with_}"
 
 
 @told()
 def logs(config: Config, since: datetime) -> list[Event]:
     """What the containers printed from `since` on, in the order of time."""
-    return entries.events(config, since)
+    return entries.of_endpoint(config, since)
 
 
 @told()
@@ -213,4 +216,5 @@ def logs_of_new(config: Config, since: datetime) -> list[Event]:
     """The same of those containers alone that are none of what serves; empty if there is none."""
     described = inventory.describe(config)
     serving = {one.id for one in described.deployed_models} if described else set()
-    return [event for event in entries.events(config, since) if event.stream.split("/")[0] not in serving]
+    printed = entries.of_endpoint(config, since)
+    return [event for event in printed if event.stream.split("/")[0] not in serving]

@@ -14,12 +14,14 @@ from typing import Any
 
 import google.auth
 import requests
-from google.api_core.exceptions import GoogleAPICallError
+from google.api_core.exceptions import GoogleAPICallError, RetryError
 from google.api_core.retry import Retry
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, RefreshError, TransportError
 from google.auth.transport.requests import AuthorizedSession
+from google.auth.transport.requests import Request as HttpRequest
 from google.cloud import aiplatform_v1
 from google.cloud.storage import Client
+from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 
 from deploy.gcp import errors
 from deploy.target import CloudError
@@ -43,7 +45,9 @@ def vertex_address(region: str) -> str:
 
 @cache
 def credentials() -> Any:
-    found, _ = google.auth.default(scopes=SCOPES)
+    """The default credentials, known to be good now: a client would try bad ones again for minutes."""
+    found: Any = google.auth.default(scopes=SCOPES)[0]  # its methods have no types
+    found.refresh(HttpRequest())
     return found
 
 
@@ -69,6 +73,11 @@ def endpoints(region: str) -> Any:
     return aiplatform_v1.EndpointServiceClient(**_vertex(region))
 
 
+@cache
+def jobs(region: str) -> Any:
+    return aiplatform_v1.JobServiceClient(**_vertex(region))
+
+
 def _vertex(region: str) -> dict[str, Any]:
     options = {"api_endpoint": vertex_address(region)}
     return {"credentials": credentials(), "transport": "rest", "client_options": options}
@@ -79,15 +88,26 @@ def told(refused: type[CloudError] = CloudError) -> Iterator[None]:
     """Tell the SDK's errors as sentences; `refused` is raised where Google surely did nothing."""
     try:
         yield
+    except RetryError as error:
+        raise CloudError(_sentence(error.cause or error)) from error
     except GoogleAPICallError as error:
-        status = int(error.code or 500)
-        kind = refused if 400 <= status < 500 else CloudError
-        raise kind(errors.refusal(status, str(error.message))) from error
-    except DefaultCredentialsError as error:
-        raise refused(errors.LOG_IN) from error
-    except RefreshError as error:
-        raise refused(f"the Google credentials cannot be used ({error}): {errors.RENEW}") from error
-    except (TransportError, requests.RequestException) as error:
-        raise CloudError(errors.unreached(str(error))) from error
-    except GoogleAuthError as error:
-        raise CloudError(str(error)) from error
+        kind = refused if 400 <= int(error.code or 500) < 500 else CloudError
+        raise kind(_sentence(error)) from error
+    except (DefaultCredentialsError, RefreshError) as error:
+        raise refused(_sentence(error)) from error
+    except (GoogleAuthError, requests.RequestException, InvalidResponse, DataCorruption) as error:
+        raise CloudError(_sentence(error)) from error
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, GoogleAPICallError):
+        return errors.refusal(int(error.code or 500), str(error.message))
+    if isinstance(error, InvalidResponse):  # of an upload in parts, which says no more than this
+        return errors.refusal(error.response.status_code, str(error))
+    if isinstance(error, DefaultCredentialsError):
+        return errors.no_credentials(str(error))
+    if isinstance(error, RefreshError):
+        return errors.expired(str(error.args[0]) if error.args else str(error))
+    if isinstance(error, TransportError | requests.RequestException):
+        return errors.unreached(str(error))
+    return str(error)

@@ -1,4 +1,4 @@
-"""What containers printed, as Cloud Logging keeps it: an entry a line, labelled with the deployed model."""
+"""What containers printed, as Cloud Logging keeps it: an entry a line, labelled with whose it is."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from google.api_core import exceptions
+from google.api_core.retry import Retry
 
 from deploy.config import Config
 from deploy.gcp import clients
@@ -15,31 +16,48 @@ from deploy.target import Event
 USUAL = "https://logging.googleapis.com"
 PAGE = 1000  # Source: the Cloud Logging API's entries.list
 TIMEOUT_S = 60.0
+# Of a project, 60 reads a minute are answered, and 429 is said to the rest.
+# Source: cloud.google.com/logging/quotas, entries.list
+WHEN_THERE_IS_ROOM = Retry(initial=1.0, maximum=15.0, timeout=120.0)
+STREAM = ("deployed_model_id", "replica_id", "task_name")  # what tells the containers of one resource apart
+SERVICE = "service"  # the task in whose name Vertex AI itself speaks in a job's log
 
 
-def events(config: Config, since: datetime) -> list[Event]:
+def of_endpoint(config: Config, since: datetime) -> list[Event]:
     """The lines of the endpoint's containers from `since` on, in the order of time."""
+    # Source: cloud.google.com/logging/docs/api/v2/resource-list#resource-types
+    of = 'resource.type="aiplatform.googleapis.com/Endpoint" '
+    where = f'AND resource.labels.location="{config.gcp.region}" '
+    return _events(config, f'{of}{where}AND resource.labels.endpoint_id="{config.name}"', since)
+
+
+def of_job(config: Config, number: str, since: datetime) -> list[Event]:
+    """The lines of the containers of the job with this number from `since` on, in the order of time."""
+    # Source: cloud.google.com/vertex-ai/docs/training/monitor-logs
+    found = _events(config, f'resource.type="ml_job" AND resource.labels.job_id="{number}"', since)
+    return [event for event in found if event.stream != SERVICE]
+
+
+def _events(config: Config, of: str, since: datetime) -> list[Event]:
     asked = {
         "resourceNames": [f"projects/{config.gcp.project}"],
-        # Source: cloud.google.com/logging/docs/api/v2/resource-list#resource-types
-        "filter": 'resource.type="aiplatform.googleapis.com/Endpoint" '
-        f'AND resource.labels.endpoint_id="{config.name}" '
-        f'AND timestamp>="{since.astimezone(UTC).isoformat()}"',
+        "filter": f'{of} AND timestamp>="{since.astimezone(UTC).isoformat()}"',
         "orderBy": "timestamp asc",
         "pageSize": PAGE,
     }
     found: list[Event] = []
+    session = clients.session()  # whose credentials are good, or it is told now: no page is tried in vain
     while True:
-        page = _page(asked)
+        page = WHEN_THERE_IS_ROOM(_page)(session, asked)
         found += [_event(entry) for entry in page.get("entries", [])]
         if not page.get("nextPageToken"):
             return found
         asked["pageToken"] = page["nextPageToken"]
 
 
-def _page(asked: dict[str, Any]) -> Any:
+def _page(session: Any, asked: dict[str, Any]) -> Any:
     url = f"{clients.address('LOGGING', USUAL)}/v2/entries:list"
-    answer = clients.session().post(url, json=asked, timeout=TIMEOUT_S)
+    answer = session.post(url, json=asked, timeout=TIMEOUT_S)
     if answer.status_code != 200:
         refused: Any = exceptions.from_http_response  # its argument has no type
         raise refused(answer)
@@ -48,7 +66,7 @@ def _page(asked: dict[str, Any]) -> Any:
 
 def _event(entry: Any) -> Event:
     labels = {**entry.get("resource", {}).get("labels", {}), **entry.get("labels", {})}
-    stream = "/".join(labels[name] for name in ("deployed_model_id", "replica_id") if name in labels)
+    stream = "/".join(labels[name] for name in STREAM if name in labels)
     return Event(
         datetime.fromisoformat(entry["timestamp"]), stream or "container", _text(entry), entry["insertId"]
     )

@@ -1,10 +1,27 @@
 """What Google's errors mean to the person who runs a verb, in Google's own words and with what to do."""
 
+import re
+
+_HOST = re.compile(r"host='(?P<name>[^']+)'")
+_REASON = re.compile(r"\[Errno -?[0-9]+\] (?P<said>[^\"')]+)")
 LOG_IN = (
-    "no Google credentials were found: log in with `gcloud auth application-default login`, "
+    "log in with `gcloud auth application-default login`, "
     "or export GOOGLE_APPLICATION_CREDENTIALS with the path of a key file"
 )
 RENEW = "renew them with `gcloud auth application-default login`, then give the same command again"
+
+
+def no_credentials(message: str) -> str:
+    """A sentence for google-auth's DefaultCredentialsError: none were found, or a file of them is no good."""
+    message = " ".join(message.split()).rstrip(".")
+    if "credentials were not found" in message:
+        return f"no Google credentials were found: {LOG_IN}"
+    return f"the Google credentials cannot be used ({message}): {LOG_IN}"
+
+
+def expired(message: str) -> str:
+    """A sentence for google-auth's RefreshError: the credentials are there, and worth nothing any more."""
+    return f"the Google credentials cannot be used ({message.rstrip('.')}): {RENEW}"
 
 
 def refusal(status: int, message: str) -> str:
@@ -23,5 +40,8 @@ def refusal(status: int, message: str) -> str:
 
 
 def unreached(text: str) -> str:
-    """A sentence for an address that did not answer."""
-    return f"{text.rstrip('.')}: look at the network and at [gcp] region, then give the same command again"
+    """A sentence for an address that did not answer; `text` is what requests said, often in many words."""
+    host, reason = _HOST.search(text), _REASON.search(text)
+    why = f" ({reason['said']})" if reason else ""
+    said = f"{host['name']} was not reached{why}" if host else text.rstrip(".")
+    return f"{said}: look at the network and at [gcp] region, then give the same command again"

@@ -12,6 +12,7 @@ from typing import Any
 
 from google.api_core.exceptions import NotFound
 
+from deploy.batch.places import Remote
 from deploy.config import Config
 from deploy.gcp import clients, storage
 from deploy.plan import Key, Resource, Seen, is_version_of
@@ -36,6 +37,11 @@ def place(config: Config) -> str:
     return f"projects/{config.gcp.project}/locations/{config.gcp.region}"
 
 
+def object_place(config: Config, key: str) -> Remote:
+    """A key in the bucket that deploy.toml names."""
+    return Remote(storage.SCHEME, config.gcp.bucket, key)
+
+
 def model_name(config: Config, version: str) -> str:
     return f"{place(config)}/models/{version}"
 
@@ -50,9 +56,9 @@ def last(resource_name: str) -> str:
 
 
 def archives(config: Config) -> list[Resource]:
-    blobs = storage.listed(config, f"{config.name}/")
-    ours = [blob for blob in blobs if is_archive(config.name, blob.name)]
-    return [Resource("archive", blob.name, seen=Seen(in_utc(blob.time_created))) for blob in ours]
+    there = storage.listed(config, object_place(config, f"{config.name}/"))
+    ours = [one for one in there if is_archive(config.name, one.key)]
+    return [Resource("archive", one.key, seen=Seen(in_utc(one.modified))) for one in ours]
 
 
 def models(config: Config) -> list[Resource]:

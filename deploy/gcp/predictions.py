@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from deploy.config import Config
-from deploy.gcp import clients, errors, inventory
+from deploy.gcp import clients, errors, inventory, terms
 from deploy.target import Answer, CloudError, Request
 
 # An endpoint answers within an hour at the most: the service's own error is the one to be seen.
@@ -27,7 +27,7 @@ def predict(config: Config, request: Request) -> Answer:
         timeout=TIMEOUT_S,
     )
     if answer.status_code != 200:
-        raise CloudError(_refusal(answer))
+        raise CloudError(_too_large(described, request) + _refusal(answer))
     content_type = answer.headers.get("Content-Type", "")
     if not content_type.startswith(request.accept):
         raise CloudError(
@@ -51,3 +51,16 @@ def _refusal(answer: Any) -> str:
     except (ValueError, LookupError, TypeError):
         message = answer.text
     return errors.refusal(answer.status_code, str(message))
+
+
+def _too_large(described: Any, request: Request) -> str:
+    """What to do about a body over the endpoint's limit; empty if it is none."""
+    kind = terms.kind(described)
+    most = terms.LIMITS[kind][0]
+    if len(request.body) <= most:
+        return ""
+    larger = f'[gcp] endpoint = "dedicated" takes {terms.LIMITS["dedicated"][0]:,}, '
+    return (
+        f"the body has {len(request.body):,} bytes, and a {kind} endpoint takes {most:,}: "
+        f"{larger if kind == 'shared' else ''}`batch-transform` any number of rows. Google said: "
+    )

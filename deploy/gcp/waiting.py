@@ -6,7 +6,6 @@ all traffic when it answers, and then the one before is undeployed.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from typing import Any
 from google.api_core.exceptions import GoogleAPICallError, NotFound
 
 from deploy.config import Config
-from deploy.gcp import clients, inventory
+from deploy.gcp import clients, inventory, terms
 from deploy.plan import Change
 from deploy.target import CloudError, NotServed, Refused, Say
 
@@ -66,6 +65,7 @@ def _serve(config: Config, change: Change, say: Say) -> None:
         _give_traffic(config, described, there[0].id)
     else:
         _deploy(config, change, say)
+    _agree(config, version, say)
     _undeploy_others(config, version, say)
 
 
@@ -82,7 +82,7 @@ def _deploy(config: Config, change: Change, say: Say) -> None:
     try:
         request = {
             "endpoint": inventory.endpoint_name(config),
-            "deployed_model": _deployed_model(config, version),
+            "deployed_model": terms.deployed_model(config, terms.model_of(config, version)),
             "traffic_split": {THIS: 100},
         }
         operation = clients.endpoints(config.gcp.region).deploy_model(request=request)
@@ -99,20 +99,6 @@ def _still_served(config: Config) -> str:
     described = inventory.describe(config)
     serving = ", ".join(inventory.serving(described)) if described else ""
     return f"it still serves {serving}" if serving else "it serves nothing"
-
-
-def _deployed_model(config: Config, version: str) -> dict[str, Any]:
-    """The DeployedModel that the version asks for: its model says how it is to be deployed."""
-    name = inventory.model_name(config, version)
-    model = clients.models(config.gcp.region).get_model(name=name, retry=clients.READ)
-    try:
-        how = dict(json.loads(model.description))
-    except ValueError as error:
-        raise CloudError(
-            f"model {version!r} says no more how it is deployed: somebody has changed its description; "
-            "`destroy` and deploy again"
-        ) from error
-    return {"model": name, "display_name": version, **how}
 
 
 def _mark_as_served(config: Config, versions: list[str]) -> None:
@@ -135,6 +121,18 @@ def _give_traffic(config: Config, described: Any, deployed_id: str) -> None:
     clients.endpoints(config.gcp.region).update_endpoint(
         request={"endpoint": endpoint, "update_mask": {"paths": ["traffic_split"]}}
     )
+
+
+def _agree(config: Config, version: str, say: Say) -> None:
+    """Give the endpoint the labels and the timeout of the version that it serves now."""
+    described, client = _described(config), clients.endpoints(config.gcp.region)
+    model = terms.model_of(config, version)
+    if (labels := terms.labels_of(model)) != dict(described.labels):
+        labelled = {"name": described.name, "labels": labels}
+        client.update_endpoint(request={"endpoint": labelled, "update_mask": {"paths": ["labels"]}})
+    if timeout := terms.retimed(described, model):
+        timed = {"endpoint": {"name": described.name, **timeout}}
+        finished(client.update_endpoint_long_running(request=timed), say, "setting the timeout")
 
 
 def _undeploy_others(config: Config, version: str, say: Say) -> None:
