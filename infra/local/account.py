@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from infra.local.cloud import DEFAULT_REGION, Caller
-from infra.local.project import GOOGLE_PROJECT, ROLE, Needs
+from infra.local.project import GOOGLE_PROJECT, ROLE, Needs, google_installed
 from infra.local.records import Records
 from infra.local.vertex import Google
 
@@ -23,6 +23,7 @@ TRUST = {
 def provision(records: Records, google: Google, needs: Needs) -> dict[str, Any]:
     """Makes the buckets and the role unless they are there, in the account that the role names.
 
+    Google's bucket is left out where nothing of Google's is installed: whoever asks for it then is told so.
     Returns what was made: {"made": ["bucket …", "role …"]}. Raises AwsError or GoogleError where a name is
     refused.
     """
@@ -34,7 +35,7 @@ def provision(records: Records, google: Google, needs: Needs) -> dict[str, Any]:
     role = ROLE.fullmatch(needs.role)
     if role and records.make_role(caller, role["name"], role["path"], TRUST):
         made.append(f"role {role['name']}")
-    if needs.gcs_bucket:
+    if needs.gcs_bucket and google_installed():
         storage, project = google.service().vertex.storage, needs.gcp_project or GOOGLE_PROJECT
         if storage.make_bucket(needs.gcs_bucket, project):
             made.append(f"bucket gs://{needs.gcs_bucket}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import tomllib
 from dataclasses import dataclass
@@ -37,6 +38,11 @@ class Needs:
         """The account in the role's ARN, "" where there is none."""
         match = ROLE.fullmatch(self.role)
         return match["account"] if match else ""
+
+
+def google_installed() -> bool:
+    """Whether this Python has what Google's side needs; who uses AWS alone may go without."""
+    return importlib.util.find_spec("gcp_storage_emulator") is not None
 
 
 def needs_of(project: Path) -> Needs:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import socket
 from collections.abc import Mapping
@@ -10,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from infra.local.project import GOOGLE_PROJECT, Needs
+from infra.local.project import GOOGLE_PROJECT, Needs, google_installed
 from infra.local.settings import Settings
 
 REGION = "us-east-1"
@@ -43,7 +42,7 @@ def google_variables(
     Google's Python SDK takes Vertex AI's address from no variable: a program gives it as `api_endpoint`. The
     one here is that of Google's command line. Raises OSError where the local cloud does not answer.
     """
-    if not importlib.util.find_spec("gcp_storage_emulator"):
+    if not google_installed():
         return {}
     trusted, project = environ.get("REQUESTS_CA_BUNDLE", ""), needs.gcp_project or GOOGLE_PROJECT
     ready = ask(

@@ -16,7 +16,7 @@ from infra.local.settings import Settings
 from infra.local.vertex import certificates
 from infra.local.vertex.api import path_of
 from infra.local.vertex.errors import GoogleError, as_answer
-from infra.local.vertex.predictions import VERBS
+from infra.local.vertex.predictions import predicts
 
 OPEN_S = 20.0
 
@@ -84,10 +84,9 @@ class Listener:
     async def _answer_http(self, scope: Scope, receive: Receive, send: Send) -> None:
         port = self._dns.rpartition(":")[2]
         hosts = {f"localhost:{port}", f"127.0.0.1:{port}"}
-        path = path_of(scope["path"])
         if header(scope, b"host") not in hosts or header(scope, b"origin"):
             refusal = GoogleError("PERMISSION_DENIED", f"This is {self._dns}; no web page may use it.")
-        elif path is None or path.shape != f"endpoints/*:{path.verb}" or path.verb not in VERBS:
+        elif not predicts(scope["method"], path_of(scope["path"])):
             refusal = GoogleError("NOT_FOUND", f"{scope['path']} is not served on a dedicated endpoint.")
         else:
             await self._front(scope, receive, send)

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from infra.local.containers import stop_all
-from infra.local.vertex import listing
+from infra.local.vertex import labels, listing
 from infra.local.vertex.api import Call, Json, Route, Vertex
 from infra.local.vertex.containers import Container, ServingSpec
+from infra.local.vertex.deployed import check_timeout, checked_deployed
 from infra.local.vertex.deployments import Deployment, Deployments, start_all
 from infra.local.vertex.errors import GoogleError, invalid
 from infra.local.vertex.messages import checked
@@ -22,15 +23,15 @@ from infra.local.vertex.traffic import after_deploying, after_undeploying, check
 
 DRAIN_S = 10.0  # for the requests in flight of a model that is undeployed
 ENDPOINT_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-DEPLOYED_ID = re.compile(r"[0-9]{1,19}")
 EDITABLE = {
     "display_name": "displayName",
     "description": "description",
     "labels": "labels",
     "traffic_split": "trafficSplit",
-    "client_connection_config": "clientConnectionConfig",
     "predict_request_response_logging_config": "predictRequestResponseLoggingConfig",
 }
+# Of UpdateEndpointLongRunning, which is for nothing else.
+RECONNECTED = {"client_connection_config": "clientConnectionConfig"}
 MUTABLE = {
     "dedicated_resources.min_replica_count": "minReplicaCount",
     "dedicated_resources.max_replica_count": "maxReplicaCount",
@@ -67,13 +68,7 @@ class Endpoints:
     def create(self, call: Call) -> Json:
         """CreateEndpoint."""
         endpoint = checked("Endpoint", call.body, "endpoint")
-        if not endpoint.get("displayName"):
-            raise invalid("The display_name of the Endpoint is required.", "endpoint.display_name")
-        if endpoint.get("network") or endpoint.get("privateServiceConnectConfig"):
-            text = (
-                "The local Vertex AI has no private endpoints: leave network and Private Service Connect out."
-            )
-            raise GoogleError("UNIMPLEMENTED", text)
+        _check(endpoint)
         chosen = call.query.get("endpointId", "")
         if chosen and not ENDPOINT_ID.fullmatch(chosen):
             raise invalid(f"{chosen!r} is no ID for an Endpoint.", "endpoint_id")
@@ -100,15 +95,26 @@ class Endpoints:
     def patch(self, call: Call) -> Json:
         """UpdateEndpoint."""
         given = checked("Endpoint", call.body, "endpoint")
-        return self._patched(call.name, given, call.query.get("updateMask", ""))
+        labels.check(given.get("labels", {}), "endpoint.labels")
+        mask = call.query.get("updateMask", "")
+
+        def edit(endpoint: Json) -> Json:
+            changed = patched(endpoint, given, mask, EDITABLE)
+            if changed.get("trafficSplit") != endpoint.get("trafficSplit"):
+                check_split(changed.get("trafficSplit", {}), _ids(endpoint))
+            return changed
+
+        return self.table.change(call.name, edit)
 
     def update(self, call: Call) -> Json:
         """UpdateEndpointLongRunning: the client connection's settings."""
         given = checked("UpdateEndpointLongRunningRequest", call.body).get("endpoint", {})
 
         def work(operation: Operation) -> Json:
-            return self._patched(call.name, given, "client_connection_config")
+            mask = ",".join(RECONNECTED)
+            return self.table.change(call.name, lambda one: patched(one, given, mask, RECONNECTED))
 
+        check_timeout(given)
         self.table.get(call.name)
         return self._vertex.operations.begin(call.name, "UpdateEndpoint", work, "Endpoint")
 
@@ -126,7 +132,7 @@ class Endpoints:
     def deploy_model(self, call: Call) -> Json:
         """DeployModel: the containers start, then the model is there and has its traffic."""
         request = checked("DeployModelRequest", {**call.body, "endpoint": call.name})
-        deployed = _checked_deployed(request.get("deployedModel", {}))
+        deployed = checked_deployed(request.get("deployedModel", {}))
         endpoint = self.table.get(call.name)
         model = self._model(deployed, call)
         identifier = deployed.get("id") or new_id()
@@ -205,15 +211,6 @@ class Endpoints:
         """Every endpoint of every project in a line: {name, status, region, account}."""
         return [_summary(one) for one in self.table.everything()]
 
-    def _patched(self, name: str, given: Json, mask: str) -> Json:
-        def edit(endpoint: Json) -> Json:
-            changed = patched(endpoint, given, mask, EDITABLE)
-            if changed.get("trafficSplit") != endpoint.get("trafficSplit"):
-                check_split(changed.get("trafficSplit", {}), _ids(endpoint))
-            return changed
-
-        return self.table.change(name, edit)
-
     def _model(self, deployed: Json, call: Call) -> Json:
         name = canonical(deployed.get("model", ""))
         if not name.startswith(f"{call.place.name}/models/"):
@@ -252,7 +249,9 @@ class Endpoints:
         }
         route = f"/v1/endpoints/{endpoint}/deployedModels/{deployment.id}"
         spec = ServingSpec(model["containerSpec"], model.get("artifactUri", ""), route, identity)
-        log = self._vertex.logs.open(endpoint_id=endpoint, deployed_model_id=deployment.id)
+        log = self._vertex.logs.open(
+            deployment.endpoint, endpoint_id=endpoint, deployed_model_id=deployment.id
+        )
         return Container(self._vertex.settings, self._vertex.url, spec, log)
 
     def _mutate(self, deployment: Deployment, asked: Json, fields: list[str]) -> Json:
@@ -261,7 +260,7 @@ class Endpoints:
         endpoint = self.table.get(deployment.endpoint)
         shown = next(one for one in endpoint["deployedModels"] if one["id"] == deployment.id)
         wanted = {**shown["dedicatedResources"], **{key: one for key, one in changes.items() if one}}
-        changed = _checked_deployed({**shown, "dedicatedResources": wanted})
+        changed = checked_deployed({**shown, "dedicatedResources": wanted})
         self._resize(deployment, changed["dedicatedResources"]["minReplicaCount"])
 
         def edit(one: Json) -> Json:
@@ -279,7 +278,7 @@ class Endpoints:
                 self._vertex.settings,
                 self._vertex.url,
                 first.spec,
-                self._vertex.logs.open(**first.log.labels),
+                self._vertex.logs.open(first.log.owner, **first.log.labels),
             )
             for _ in range(count - len(kept))
         )
@@ -288,32 +287,15 @@ class Endpoints:
         stop_all(deployment.containers[count:], DRAIN_S)
 
 
-def _checked_deployed(deployed: Json) -> Json:
-    """The DeployedModel with its numbers of replicas filled in. Raises GoogleError INVALID_ARGUMENT."""
-    if not deployed.get("model"):
-        raise invalid("The model of the DeployedModel is required.", "deployed_model.model")
-    if deployed.get("id") and not DEPLOYED_ID.fullmatch(deployed["id"]):
-        raise invalid(
-            f"{deployed['id']!r} is no ID for a DeployedModel: 1 to 19 digits.", "deployed_model.id"
-        )
-    resources = deployed.get("dedicatedResources")
-    if resources is None:
-        text = (
-            "A custom container's Model supports DEDICATED_RESOURCES only: dedicated_resources is required."
-        )
-        raise invalid(text, "deployed_model.dedicated_resources")
-    if not resources.get("machineSpec", {}).get("machineType"):
-        place = "deployed_model.dedicated_resources.machine_spec.machine_type"
-        raise invalid("The machine_type of the DeployedModel is required.", place)
-    least = int(resources.get("minReplicaCount", 0))
-    most = int(resources.get("maxReplicaCount", 0)) or least
-    if least < 1 or most < least:
-        text = f"min_replica_count must be 1 or more and at most max_replica_count: {least} and {most}."
-        raise invalid(text, "deployed_model.dedicated_resources.min_replica_count")
-    return {
-        **deployed,
-        "dedicatedResources": {**resources, "minReplicaCount": least, "maxReplicaCount": most},
-    }
+def _check(endpoint: Json) -> None:
+    """What an Endpoint must be beyond its types. Raises GoogleError."""
+    if not endpoint.get("displayName"):
+        raise invalid("The display_name of the Endpoint is required.", "endpoint.display_name")
+    if endpoint.get("network") or endpoint.get("privateServiceConnectConfig"):
+        text = "The local Vertex AI has no private endpoints: leave network and Private Service Connect out."
+        raise GoogleError("UNIMPLEMENTED", text)
+    labels.check(endpoint.get("labels", {}), "endpoint.labels")
+    check_timeout(endpoint)
 
 
 def _with_deployed(endpoint: Json, shown: Json, split: Json) -> Json:

@@ -1,7 +1,7 @@
-"""Cloud Logging for the local cloud: entries.list alone, over what containers of endpoints printed.
+"""Cloud Logging for the local cloud: entries.list alone, over what containers of endpoints and jobs printed.
 
 Sources: cloud.google.com/logging/docs/reference/v2/rest/v2/entries/list, and .../docs/api/v2/resource-list
-for the resource that an endpoint of Vertex AI is.
+for the resources that an endpoint and a job of Vertex AI are.
 """
 
 from __future__ import annotations
@@ -14,23 +14,36 @@ from typing import Any
 
 from infra.local.vertex import listing
 from infra.local.vertex.errors import invalid
-from infra.local.vertex.logs import Logs
+from infra.local.vertex.logs import Logs, LogStream
+from infra.local.vertex.names import PROJECT, number_of
 
 Json = dict[str, Any]
 PATH = "/v2/entries:list"
-RESOURCE = "aiplatform.googleapis.com/Endpoint"
+ENDPOINT, JOB = "aiplatform.googleapis.com/Endpoint", "ml_job"
+TASK = "workerpool0-0"  # of a job on one machine
+_PROJECT = re.compile(rf"projects/(?P<project>{PROJECT.pattern})")
 _CLAUSE = re.compile(r'\s*(?P<field>[\w.]+)\s*(?P<sign>=|>=)\s*"(?P<value>[^"]*)"\s*(?:AND\b|$)')
 
 
 def listed(logs: Logs, request: Json) -> Json:
     """A page of the entries that the request's filter takes, the oldest first. Raises GoogleError."""
     clauses = list(_clauses(str(request.get("filter", ""))))
+    projects = _projects(request)
     if request.get("orderBy", "timestamp asc") != "timestamp asc":
         raise invalid("The local Cloud Logging orders by `timestamp asc` alone.", "order_by")
-    found = [entry for entry in _entries(logs) if all(_holds(entry, *clause) for clause in clauses)]
+    found = [entry for entry in _entries(logs, projects) if all(_holds(entry, *clause) for clause in clauses)]
     found.sort(key=lambda entry: str(entry["timestamp"]))
     query = {"pageSize": str(request.get("pageSize", "")), "pageToken": str(request.get("pageToken", ""))}
     return listing.page(found, "entries", query)
+
+
+def _projects(request: Json) -> set[str]:
+    """The numbers of the projects that are asked for."""
+    asked = request.get("resourceNames")
+    found = [_PROJECT.fullmatch(str(one)) for one in asked] if isinstance(asked, list) else []
+    if not found or None in found:
+        raise invalid(f"resource_names must be projects, such as projects/P: {asked!r}", "resource_names")
+    return {number_of(one["project"]) for one in found if one}
 
 
 def _clauses(text: str) -> Iterator[tuple[str, str, str]]:
@@ -45,22 +58,35 @@ def _clauses(text: str) -> Iterator[tuple[str, str, str]]:
         at = match.end()
 
 
-def _entries(logs: Logs) -> Iterator[Json]:
-    """Each line of each container of an endpoint."""
+def _entries(logs: Logs, projects: set[str]) -> Iterator[Json]:
+    """Each line of each container of an endpoint or a job in one of the projects."""
     for number, stream in enumerate(logs.find()):
-        if "endpoint_id" not in stream.labels:
+        if stream.owner.split("/")[1] not in projects:
             continue
-        labels = {"deployed_model_id": stream.labels["deployed_model_id"], "replica_id": str(number)}
-        resource = {"type": RESOURCE, "labels": {"endpoint_id": stream.labels["endpoint_id"]}}
+        about = _about(stream, number)
         for timestamp, lines in groupby(stream.lines(), lambda line: line.timestamp):
             for at, line in enumerate(lines):
                 yield {
                     "insertId": f"{number}-{timestamp}-{at}",
                     "timestamp": timestamp,
-                    "resource": resource,
-                    "labels": labels,
+                    **about,
                     "textPayload": line.text,
                 }
+
+
+def _about(stream: LogStream, number: int) -> Json:
+    """The resource that a stream is of, and the labels beside it."""
+    labels = stream.labels
+    if "job_id" in labels:
+        return {"resource": {"type": JOB, "labels": {"job_id": labels["job_id"], "task_name": TASK}}}
+    location = stream.owner.split("/")[3]
+    return {
+        "resource": {
+            "type": ENDPOINT,
+            "labels": {"location": location, "endpoint_id": labels["endpoint_id"]},
+        },
+        "labels": {"deployed_model_id": labels["deployed_model_id"], "replica_id": str(number)},
+    }
 
 
 def _holds(entry: Json, field: str, sign: str, value: str) -> bool:

@@ -15,7 +15,7 @@ from infra.local.project import GOOGLE_PROJECT
 from infra.local.vertex import entries, messages, metadata, storage
 from infra.local.vertex.api import Json, Path, Route, Vertex, call_of, path_of, unserved
 from infra.local.vertex.errors import JSON_TYPE, GoogleError, as_answer, invalid
-from infra.local.vertex.predictions import VERBS, DataPlane
+from infra.local.vertex.predictions import DataPlane, predicts
 
 CONTROL_BYTES = 16 * 1024 * 1024  # more is no control-plane request
 CHUNK = 1024 * 1024
@@ -63,7 +63,7 @@ class Front:
         path = path_of(scope["path"])
         if path is None:
             raise unserved(scope["method"], scope["path"])
-        if path.verb in VERBS and path.shape == f"endpoints/*:{path.verb}":
+        if predicts(scope["method"], path):
             return await self._data_plane.predict(scope, path, receive, send)
         body = await _body(receive, CONTROL_BYTES)
         answer = await self._in_thread(self._control, scope, path, body)

@@ -67,6 +67,8 @@ def _holds(item: Json, field: str, sign: str, value: str) -> bool:
     if sign == ":":
         if value == "*":
             return found is not None
+        if value.endswith("*") and isinstance(found, str):
+            return found.startswith(value[:-1])
         return value in found if isinstance(found, (list, dict)) else value in (found or "")
     if found is None:
         return sign == "!="

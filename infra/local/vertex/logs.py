@@ -23,10 +23,13 @@ class Line:
 
 
 class LogStream:
-    """One container's output; `labels` say whose it is (`endpoint_id`, `deployed_model_id`, `job_id`)."""
+    """One container's output; `labels` say whose it is (`endpoint_id`, `deployed_model_id`, `job_id`).
 
-    def __init__(self, labels: Mapping[str, str]) -> None:
-        self.labels = dict(labels)
+    `owner` is the name of the endpoint or the job: its project is the one in whose log this is.
+    """
+
+    def __init__(self, owner: str, labels: Mapping[str, str]) -> None:
+        self.owner, self.labels = owner, dict(labels)
         self._lines: deque[Line] = deque(maxlen=LINES_KEPT)
         self._lock = threading.Lock()
 
@@ -53,9 +56,9 @@ class Logs:
         self._streams: list[LogStream] = []
         self._lock = threading.Lock()
 
-    def open(self, **labels: str) -> LogStream:
-        """A new stream with these labels."""
-        stream = LogStream(labels)
+    def open(self, owner: str, **labels: str) -> LogStream:
+        """A new stream of that endpoint or job, with these labels."""
+        stream = LogStream(owner, labels)
         with self._lock:
             self._streams.append(stream)
         return stream

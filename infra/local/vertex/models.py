@@ -6,7 +6,7 @@ import re
 import threading
 from typing import Any
 
-from infra.local.vertex import listing
+from infra.local.vertex import labels, listing
 from infra.local.vertex.api import Call, Json, Route, Vertex
 from infra.local.vertex.deployments import Deployments
 from infra.local.vertex.errors import GoogleError, invalid, not_found
@@ -144,6 +144,7 @@ class Models:
     def patch(self, call: Call) -> Json:
         """UpdateModel: of the version named, what describes it."""
         given = checked("Model", call.body, "model")
+        labels.check(given.get("labels", {}), "model.labels")
         key = f"{call.name}@{self.get(call)['versionId']}"
         mask = call.query.get("updateMask", "")
         edit = lambda one: {**patched(one, given, mask, EDITABLE), "versionUpdateTime": now()}  # noqa: E731
@@ -228,6 +229,7 @@ def check(request: Json, place: Place) -> None:
         raise invalid(f"{model['artifactUri']!r} is no gs:// URI.", "model.artifact_uri")
     if request.get("modelId") and not MODEL_ID.fullmatch(request["modelId"]):
         raise invalid(f"{request['modelId']!r} is no ID for a Model.", "model_id")
+    labels.check(model.get("labels", {}), "model.labels")
     _check_aliases(model.get("versionAliases", []))
 
 

@@ -7,7 +7,6 @@ instances as protobuf's Struct, which knows no integers; a dedicated one carries
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from infra.local.vertex.deployments import Deployment
@@ -68,15 +67,13 @@ def failed(status: int, body: bytes) -> GoogleError:
     return GoogleError(known.get(status, kind), said)
 
 
-def too_large(limit: int) -> GoogleError:
-    """The request's body is over the endpoint's limit."""
-    return GoogleError("INVALID_ARGUMENT", f"Request payload size exceeds the limit: {limit} bytes.")
+def too_large(limit: int, length: str) -> GoogleError:
+    """The request's body is over the endpoint's limit; `length` is its Content-Length, "" where it has none.
 
-
-def timeout_s(endpoint: Mapping[str, Any], default: float) -> float:
-    """How long a prediction on a dedicated endpoint may take."""
-    text = str(endpoint.get("clientConnectionConfig", {}).get("inferenceTimeout", ""))
-    return float(text.removesuffix("s")) if text else default
+    The words are those of a shared endpoint, quoted in public; those of a dedicated one are not known here.
+    """
+    size = f" ({length} bytes)" if length else ""
+    return GoogleError("FAILED_PRECONDITION", f"The request size{size} exceeds {limit / 1e6:.3f}MB limit.")
 
 
 def _request(body: bytes, floats: bool) -> dict[str, Any]:

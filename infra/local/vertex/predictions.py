@@ -10,6 +10,7 @@ from infra.local.errors import Answer
 from infra.local.vertex import payloads
 from infra.local.vertex.api import Path, Vertex, call_of
 from infra.local.vertex.containers import Container
+from infra.local.vertex.deployed import timeout_s
 from infra.local.vertex.deployments import Deployment, Deployments, choose
 from infra.local.vertex.errors import JSON_TYPE, GoogleError, not_found
 from infra.local.vertex.resources import Table
@@ -17,9 +18,14 @@ from infra.local.vertex.resources import Table
 if TYPE_CHECKING:
     import aiohttp
 
-VERBS = frozenset({"predict", "rawPredict"})
+_SHAPES = frozenset({"endpoints/*:predict", "endpoints/*:rawPredict"})
 # Under the kit's server's own, so that no connection is used in the moment in which the container closes it.
 KEEP_ALIVE_S = 3.0
+
+
+def predicts(method: str, path: Path | None) -> bool:
+    """Whether a request is one for the data plane."""
+    return path is not None and method == "POST" and path.shape in _SHAPES
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,7 @@ class DataPlane:
         terms = self._terms(scope, name)
         body = await body_within(receive, terms.payload_bytes)
         if body is None:
-            raise payloads.too_large(terms.payload_bytes)
+            raise payloads.too_large(terms.payload_bytes, header(scope, b"content-length"))
         if path.verb == "predict":
             body = payloads.shared_request(body) if terms.shared else payloads.dedicated_request(body)
         kind = "application/json" if path.verb == "predict" else header(scope, b"content-type")
@@ -78,7 +84,7 @@ class DataPlane:
             text = f"Dedicated Endpoint cannot be accessed through the shared Vertex AI domain {here}. "
             text += f"Please access the endpoint using its dedicated dns name '{dns}'"
             raise GoogleError("FAILED_PRECONDITION", text)
-        seconds = payloads.timeout_s(endpoint, settings.dedicated_timeout_s)
+        seconds = timeout_s(endpoint, settings.dedicated_timeout_s)
         return Terms(False, settings.dedicated_payload_bytes, seconds)
 
     async def _answered(self, name: str, exchange: Exchange) -> Answer:

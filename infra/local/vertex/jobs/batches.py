@@ -86,7 +86,7 @@ class Batches:
         }
         route = f"/v1/models/{name or 'unmanaged'}"
         spec = ServingSpec(model["containerSpec"], model.get("artifactUri", ""), route, identity)
-        log = self._vertex.logs.open(job_id=run.name.rpartition("/")[2])
+        log = self._vertex.logs.open(run.name, job_id=run.name.rpartition("/")[2])
         return Container(self._vertex.settings, self._vertex.url, spec, log)
 
 

@@ -56,7 +56,7 @@ class Customs:
         container = spec["workerPoolSpecs"][0]["containerSpec"]
         base = spec.get("baseOutputDirectory", {}).get("outputUriPrefix", "").rstrip("/")
         wanted = ReplicaSpec(number, place.project, container, base)
-        replica = Replica(self._vertex, wanted, self._vertex.logs.open(job_id=number))
+        replica = Replica(self._vertex, wanted, self._vertex.logs.open(run.name, job_id=number))
         run.on_cancel(replica.stop)
         timeout = spec.get("scheduling", {}).get("timeout", "")
         replica.run(float(timeout.removesuffix("s")) if timeout else LONGEST_S)
