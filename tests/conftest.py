@@ -1,6 +1,5 @@
 """A local cloud of the tests' own, never the user's, and small projects to deploy on it."""
 
-import importlib.util
 import json
 import os
 import shlex
@@ -13,6 +12,7 @@ from typing import Any
 
 import boto3
 import pytest
+from environments import SAGEMAKER, Environment, build
 from waiting import until
 
 ROOT = Path(__file__).parents[1]
@@ -20,7 +20,7 @@ ACCOUNT = "123456789012"
 REGION = "us-east-1"
 BUCKET = "slipway-tests"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/slipway-execution"
-SDK_ENVIRONMENT = ROOT / "tests/infra/local/sagemaker_sdk/environment.py"
+GOOGLE = ("google.cloud.aiplatform_v1", "google.cloud.storage", "gcp_storage_emulator")
 IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/slipway-serving:1"
 # The real platform's times and limits, scaled down.
 SETTINGS = {
@@ -175,6 +175,39 @@ def local_cloud(start_cloud: Callable[..., LocalCloud]) -> LocalCloud:
     return cloud
 
 
+@pytest.fixture(scope="session")
+def both_clouds(local_cloud: LocalCloud) -> Iterator[Callable[[str], Any]]:
+    """A `clouds.Cloud` of the shared local cloud, by its name: "aws" or "gcp".
+
+    Without Google's packages there is no "gcp", and its tests are skipped; in CI they never are.
+    """
+    made: dict[str, Any] = {}
+
+    def find(name: str) -> Any:
+        if name not in made:
+            made[name] = _aws(local_cloud) if name == "aws" else _gcp(local_cloud)
+        return made[name]
+
+    yield find
+    for one in made.values():
+        one.close()
+
+
+def _aws(local: LocalCloud) -> Any:
+    from clouds.aws import Aws  # boto3 is there, deploy's clients cost their import
+
+    return Aws(local)
+
+
+def _gcp(local: LocalCloud) -> Any:
+    if not os.environ.get("CI"):
+        for needed in GOOGLE:
+            pytest.importorskip(needed)
+    from clouds.gcp import Gcp  # costs seconds, and only where a test wants it
+
+    return Gcp(local)
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Callable[..., Path]:
     """Writes a project that multiplies numbers, trained already, and returns its folder."""
@@ -196,21 +229,26 @@ def project(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
-def sdk_python(pytestconfig: pytest.Config) -> Path:
-    """The Python that has the SDK, in an environment built on first use. CI never goes without it."""
-    spec = importlib.util.spec_from_file_location("environment", SDK_ENVIRONMENT)
-    assert spec is not None
-    assert spec.loader is not None
-    environment = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(environment)
-    try:
-        with pytestconfig.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-            environment.build()
-    except (subprocess.CalledProcessError, OSError) as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(
-            f".venv-sagemaker could not be built ({error}); "
-            f"with a package index: python {SDK_ENVIRONMENT.relative_to(ROOT)}"
-        )
-    return environment.PYTHON
+def python_of(pytestconfig: pytest.Config) -> Callable[[Environment], Path]:
+    """The Python of an environment, which is built on first use. CI never goes without it."""
+
+    def find(wanted: Environment) -> Path:
+        try:
+            with pytestconfig.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+                build(wanted)
+        except (subprocess.CalledProcessError, OSError) as error:
+            if os.environ.get("CI"):
+                raise
+            pytest.skip(
+                f"{wanted.name} could not be built ({error}); "
+                "with a package index: python tests/environments.py"
+            )
+        return wanted.python
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def sdk_python(python_of: Callable[[Environment], Path]) -> Path:
+    """The Python that has the SageMaker SDK."""
+    return python_of(SAGEMAKER)

@@ -22,7 +22,8 @@ MAY_IMPORT = {
 PURE = {
     "deploy/plan.py": set(),
     "deploy/config.py": {"deploy.denylist", "deploy.sections"},
-    "deploy/sections.py": {"deploy.training.entries"},
+    "deploy/sections.py": {"deploy.labels", "deploy.training.entries"},
+    "deploy/labels.py": set(),
     "deploy/training/entries.py": {"deploy.denylist"},
     "deploy/denylist.py": set(),
     "deploy/package/__init__.py": {"deploy.package"},

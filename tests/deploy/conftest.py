@@ -1,92 +1,117 @@
-"""What the tests of deploy/ share: verbs in this process, against the tests' own local cloud."""
+"""What the tests of deploy/ share: verbs in this process, against the tests' own local cloud.
 
-import re
+A test that uses `cloud`, or any of `deploy`, `iris`, `held` and `asked`, runs once for each cloud: the same
+project, whose deploy.toml has both sections, and the same verbs but for --cloud. Where a test is of one cloud
+alone, `cloud_name` says so, for a test or for a module:
+
+    @pytest.mark.parametrize("cloud_name", ["aws"])
+    def test_…
+
+    @pytest.fixture
+    def cloud_name():
+        return "aws"
+
+In tests/deploy/aws and tests/deploy/gcp it is said already. What `cloud` can be asked stands in clouds.Cloud:
+objects by URI (`cloud.storage.put(cloud.uri("given/a.jsonl"), "1\\n")`), what listens to the verbs' calls
+(`cloud.on_call`), what refuses them (`cloud.refuse`), and `cloud.local.shell`, the environment of a verb in a
+process of its own.
+"""
+
+import shutil
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
+import clouds
 import pytest
+from clouds import aws, trainings
 
 from deploy.__main__ import main
-from deploy.aws import clients
 
-BUCKET = "slipway-tests"
+# A project of Google's has names like these; the image is the serving image, as on AWS.
+GCP_SECTION = """\
+[gcp]
+project = "slipway-tests"
+region = "us-central1"
+bucket = "slipway-tests-gcp"
+image = "us-central1-docker.pkg.dev/slipway-tests/slipway/serving:1"
+machine_type = "n2-standard-2"
+
+"""
 
 
-def forget() -> None:
-    """The next verb makes its clients anew, as a new process would."""
-    for client in (clients.s3, clients.sagemaker, clients.runtime, clients.logs):
-        client.cache_clear()
-    boto3.DEFAULT_SESSION = None
-
-
-@pytest.fixture
-def fresh() -> Iterator[Callable[[], Any]]:
-    """Makes the SDK's session anew and returns it, so that a test can listen to what it sends."""
-
-    def make() -> Any:
-        forget()
-        boto3.setup_default_session()
-        return boto3.DEFAULT_SESSION
-
-    yield make
-    forget()
+@pytest.fixture(params=clouds.NAMES)
+def cloud_name(request: pytest.FixtureRequest) -> str:
+    """Which cloud a test is run for: both, one after the other."""
+    return request.param
 
 
 @pytest.fixture
-def deploy(local_cloud: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-    """Runs a verb; this process speaks to the local cloud by its environment alone."""
-    for name, value in local_cloud.environment.items():
+def cloud(
+    cloud_name: str, both_clouds: Callable[[str], clouds.Cloud], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[clouds.Cloud]:
+    """The cloud that the test is run for; this process speaks to it by its environment alone."""
+    found = both_clouds(cloud_name)
+    for name, value in found.local.environment.items():
         monkeypatch.setenv(name, value)
+    found.forget()
+    yield found
+    found.forget()
+
+
+@pytest.fixture
+def project(project: Callable[..., Path]) -> Callable[..., Path]:
+    """The project that multiplies numbers, for both clouds. [training] is the last section of its file."""
+
+    def write(name: str = "multiplier", **given: Any) -> Path:
+        place = project(name, **given)
+        head, training, tail = (place / "deploy.toml").read_text().partition("[training]")
+        (place / "deploy.toml").write_text(head + GCP_SECTION + training + tail)
+        return place
+
+    return write
+
+
+@pytest.fixture
+def deploy(cloud: clouds.Cloud) -> Callable[..., int]:
+    """Runs a verb; its exit status."""
 
     def run(place: Path, verb: str = "deploy-endpoint", *options: str) -> int:
-        return main([verb, "--project", str(place), *options])
+        return main([verb, "--project", str(place), "--cloud", cloud.name, *options])
 
     return run
 
 
 @pytest.fixture
-def iris(
-    project: Callable[..., Path], deploy: Callable[..., int], request: pytest.FixtureRequest
-) -> Iterator[Path]:
+def iris(project: Callable[..., Path], deploy: Callable[..., int], cloud: clouds.Cloud) -> Iterator[Path]:
     """A project of that name; whatever a test leaves of it is gone after."""
     place = project("iris")
     settings = (place / "deploy.toml").read_text()
     yield place
-    if "fresh" in request.fixturenames:
-        forget()
+    cloud.forget()
     (place / "deploy.toml").write_text(settings)
     assert deploy(place, "destroy", "--yes") == 0
 
 
 @pytest.fixture
-def held(local_cloud: Any) -> Callable[[str], set[str]]:
-    """What the account holds of a deployment: archives, models, configurations, the endpoint."""
-    sagemaker, s3 = local_cloud.client("sagemaker"), local_cloud.client("s3")
-
-    def look(name: str) -> set[str]:
-        found = {f"archive {o['Key']}" for o in s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])}
-        found |= {f"model {m['ModelName']}" for m in sagemaker.list_models()["Models"]}
-        configs = sagemaker.list_endpoint_configs()["EndpointConfigs"]
-        found |= {f"endpoint_config {c['EndpointConfigName']}" for c in configs}
-        found |= {f"endpoint {e['EndpointName']}" for e in sagemaker.list_endpoints()["Endpoints"]}
-        own = re.compile(rf"\w+ {name}(-[0-9a-f]{{12}}|/.*)?")
-        return {thing for thing in found if own.fullmatch(thing)}
-
-    return look
+def held(cloud: clouds.Cloud) -> Callable[[Path | str], set[str]]:
+    """What the account holds of a deployment: archives, models, the endpoint, each as "kind name"."""
+    return lambda place: cloud.held(clouds.named(place))
 
 
 @pytest.fixture
-def asked(local_cloud: Any) -> Callable[..., str]:
-    """What an endpoint answers."""
-    runtime = local_cloud.client("sagemaker-runtime")
+def asked(cloud: clouds.Cloud) -> Callable[..., Any]:
+    """What the endpoint answers to one line of JSON Lines, as JSON."""
+    return lambda place, body="1": cloud.asked(clouds.named(place), body)
 
-    def ask(name: str, body: str = "1") -> str:
-        answer = runtime.invoke_endpoint(EndpointName=name, Body=body, ContentType="application/jsonlines")
-        return answer["Body"].read().decode().strip()
 
-    return ask
+@pytest.fixture
+def fresh(cloud: clouds.Cloud) -> Callable[[], Any]:
+    """Makes boto3's session anew and returns it, so that a test can listen to what it sends. AWS alone."""
+    assert cloud.name == "aws", "on both clouds: cloud.on_call and cloud.refuse"
+    return aws.fresh
 
 
 @pytest.fixture
@@ -98,3 +123,26 @@ def weighed() -> Callable[[Path, float], Path]:
         return place
 
     return weigh
+
+
+@pytest.fixture
+def untrained(iris: Path) -> Path:
+    """iris with a training script and no model."""
+    shutil.rmtree(iris / "build/model")
+    (iris / "training/train.py").write_text(trainings.TRAIN)
+    return iris
+
+
+@pytest.fixture
+def jobs(cloud: clouds.Cloud) -> Callable[[], list[trainings.Training]]:
+    """The training jobs of iris, the newest first, from the time at which the test began."""
+    start = time.time()
+    return lambda: [job for job in trainings.listed(cloud, "iris") if job.made >= start]
+
+
+@pytest.fixture
+def calls(cloud: clouds.Cloud) -> Counter[str]:
+    """How often each operation of the API was called from now on."""
+    counted: Counter[str] = Counter()
+    cloud.on_call(lambda operation: counted.update([operation]))
+    return counted

@@ -2,83 +2,126 @@
 
 import re
 import signal
-from typing import Any
 
 import pytest
 
-Session = Any  # boto3 makes its classes as it goes
+# The calls that change something, all of which a second deploy makes when no version is kept.
 CHANGES = {
-    "PutObject",
-    "CreateModel",
-    "CreateEndpointConfig",
-    "AddTags",
-    "UpdateEndpoint",
-    "DeleteEndpointConfig",
-    "DeleteModel",
-    "DeleteObject",
+    "aws": {
+        "PutObject",
+        "CreateModel",
+        "CreateEndpointConfig",
+        "AddTags",
+        "UpdateEndpoint",
+        "DeleteEndpointConfig",
+        "DeleteModel",
+        "DeleteObject",
+    },
+    "gcp": {
+        "POST objects",
+        "POST models:upload",
+        "PATCH models",
+        "POST endpoints:deployModel",
+        "POST endpoints:undeployModel",
+        "DELETE models",
+        "DELETE objects",
+    },
 }
+FIRST = [
+    ("aws", "PutObject"),
+    ("aws", "CreateModel"),
+    ("aws", "CreateEndpointConfig"),
+    ("aws", "CreateEndpoint"),
+    ("gcp", "POST objects"),
+    ("gcp", "POST models:upload"),
+    ("gcp", "POST endpoints"),
+    ("gcp", "POST endpoints:deployModel"),
+]
+MOVES = {"aws": "UpdateEndpoint", "gcp": "POST endpoints:deployModel"}
 
 
-def stop_after(session: Session, call: int) -> list[str]:
+def stop_after(cloud, call):
     """Press Ctrl-C as soon as that many calls of the API have been answered; returns the calls made."""
-    calls: list[str] = []
+    calls = []
 
-    def count(model: Any, **_: Any) -> None:
+    def count(operation):
         # A wait asks the same thing again and again: one moment of it stands for all.
-        if calls[-1:] == [model.name]:
+        if calls[-1:] == [operation]:
             return
-        calls.append(model.name)
+        calls.append(operation)
         if len(calls) == call:
             calls.append("stopped")
             signal.raise_signal(signal.SIGINT)
 
-    session.events.register("after-call", count)
+    cloud.forget()
+    cloud.on_call(count)
     return calls
 
 
+def stop_at(cloud, wanted):
+    """Press Ctrl-C whenever that operation was answered."""
+    cloud.on_call(lambda operation: operation == wanted and signal.raise_signal(signal.SIGINT))
+
+
 @pytest.mark.timeout(300)
-def test_stopped_after_any_call_the_same_command_again_converges(iris, deploy, held, asked, weighed, fresh):
+def test_stopped_after_any_call_the_same_command_again_converges(cloud, iris, deploy, held, asked, weighed):
     text = (iris / "deploy.toml").read_text()
-    (iris / "deploy.toml").write_text(text.replace("[aws]", "keep_versions = 0\n\n[aws]"))
+    (iris / "deploy.toml").write_text(text.replace('name = "iris"\n', 'name = "iris"\nkeep_versions = 0\n'))
     undisturbed = {}
     for factor in (2, 3):
         assert deploy(weighed(iris, factor)) == 0
-        undisturbed[factor] = held("iris")
+        undisturbed[factor] = held(iris)
     call, factor, ended = 0, 2, False
     while not ended:
         call += 1
-        calls = stop_after(fresh(), call)
+        calls = stop_after(cloud, call)
         ended = deploy(weighed(iris, factor)) == 0
         assert ended == ("stopped" not in calls)
-        fresh()
-        if not ended and not CHANGES & set(calls):
+        cloud.forget()
+        if not ended and not CHANGES[cloud.name] & set(calls):
             # Nothing was changed yet: a stop at the next call comes to the same as running again.
-            assert held("iris") == undisturbed[5 - factor], f"after {calls}"
+            assert held(iris) == undisturbed[5 - factor], f"after {calls}"
             continue
         assert deploy(iris) == 0
-        assert held("iris") == undisturbed[factor], f"after {calls}"
-        assert asked("iris") == str(factor)
+        assert held(iris) == undisturbed[factor], f"after {calls}"
+        assert asked(iris) == factor
         factor = 5 - factor
-    assert set(calls) >= CHANGES
+    assert set(calls) >= CHANGES[cloud.name]
 
 
-@pytest.mark.parametrize("operation", ["PutObject", "CreateModel", "CreateEndpointConfig", "CreateEndpoint"])
-def test_a_first_deploy_stopped_after_a_change_converges(iris, deploy, held, fresh, capsys, operation):
-    fresh().events.register(f"after-call.*.{operation}", lambda **_: signal.raise_signal(signal.SIGINT))
+@pytest.mark.parametrize(("cloud_name", "operation"), FIRST)
+def test_a_first_deploy_stopped_after_a_change_converges(cloud, iris, deploy, held, capsys, operation):
+    stop_at(cloud, operation)
     assert deploy(iris) == 130
     assert "the same command again converges" in capsys.readouterr().err
-    fresh()
+    cloud.forget()
     assert deploy(iris) == 0
-    assert len(held("iris")) == 4
+    assert len(held(iris)) == len(cloud.kinds)
 
 
-def test_a_rollback_that_was_stopped_says_what_to_ask_for(iris, deploy, asked, weighed, fresh, capsys):
+def test_a_rollback_that_was_stopped_says_what_to_ask_for(cloud, iris, deploy, asked, weighed, capsys):
     for factor in (2, 3, 4):
         assert deploy(weighed(iris, factor)) == 0
-    fresh().events.register("after-call.*.UpdateEndpoint", lambda **_: signal.raise_signal(signal.SIGINT))
+    stop_at(cloud, MOVES[cloud.name])
     assert deploy(iris, "rollback") == 130
     said = re.search(r"`rollback` to (iris-[0-9a-f]{12}) ", capsys.readouterr().err)
     assert said
-    fresh()
+    cloud.forget()
     assert deploy(iris, "rollback", "--to", said[1]) == 0
-    assert asked("iris") == "3"
+    assert asked(iris) == 3
+
+
+@pytest.mark.timeout(300)
+def test_a_destroy_that_was_stopped_after_any_call_goes_on_from_there(cloud, iris, deploy, held):
+    call, ended = 0, False
+    while not ended:
+        call += 1
+        assert deploy(iris) == 0
+        whole = held(iris)
+        calls = stop_after(cloud, call)
+        ended = deploy(iris, "destroy", "--yes") == 0
+        assert ended == ("stopped" not in calls)
+        cloud.forget()
+        if held(iris) != whole:
+            assert deploy(iris, "destroy", "--yes") == 0
+            assert held(iris) == set(), f"after {calls}"

@@ -1,5 +1,6 @@
 """The request for a transform job: a literal beside each decision."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,8 @@ import pytest
 from deploy import config
 from deploy.aws import transforms
 from deploy.batch.kinds import CSV, JSONLINES, PARQUET, Kind
-from deploy.batch.orders import Order
-from deploy.batch.places import Remote
+from deploy.batch.orders import File, Order
+from deploy.batch.places import BatchError, Remote
 from deploy.config import Config
 from deploy.sections import Batch
 
@@ -24,7 +25,8 @@ def settings(project) -> Config:
 
 
 def order(kind: Kind, header: str = "", largest: int = 10, **batch: Any) -> Order:
-    return Order(RUN, "iris-a", Batch(**batch), kind, header, largest, OWN / "in/", OWN / "out/", number=2)
+    files = (File("a.jsonl", largest, "digest", 1),)
+    return Order(RUN, "iris-a", Batch(**batch), kind, header, files, OWN / "in/", OWN / "out/", number=2)
 
 
 def test_a_job_on_lines_is_this_request(settings):
@@ -114,3 +116,34 @@ def test_a_whole_bucket_may_be_the_output(settings):
     wanted = order(Kind(JSONLINES))
     whole = Order(**{**vars(wanted), "output": Remote("s3", "results", "")})
     assert transforms.request(settings, whole)["TransformOutput"]["S3OutputPath"] == "s3://results"
+
+
+def test_what_the_data_log_says_of_a_file_last_is_why_it_has_no_result():
+    names = ("a.jsonl", "a.jsonl: b", "sub/c.jsonl", "d.jsonl")
+    files = tuple(File(name, 1, "", 1) for name in names)
+    wanted = replace(order(Kind(JSONLINES)), files=files)
+    place = f"slipway-tests/iris/batch/{RUN}/in/"
+    log = [
+        "1:[sagemaker logs]: MaxConcurrentTransforms=1, MaxPayloadInMB=1",
+        f"1:[sagemaker logs]: {place}a.jsonl: first",
+        f"2:[sagemaker logs]: {place}a.jsonl: Bad HTTP status: 400",
+        f"3:[sagemaker logs]: {place}a.jsonl: b: another",
+        f"4:[sagemaker logs]: {place}sub/c.jsonl: ",
+        f"5:[sagemaker logs]: {place}e.jsonl: no file of this run",
+    ]
+    # Of two names that could be meant the shorter.
+    assert transforms.reasons(log, wanted) == {"a.jsonl": "b: another"}
+    assert transforms.reasons(log[:3], wanted) == {"a.jsonl": "Bad HTTP status: 400"}
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ({"input_filter": "$[1:]"}, Kind(PARQUET)),
+        ({"output_filter": "$[0]", "accept": "application/jsonlines"}, Kind(CSV)),
+    ],
+)
+def test_filters_that_sagemaker_would_refuse_are_refused_first(said, kind):
+    with pytest.raises(BatchError, match=r"^\[batch\] a"):
+        transforms.check_settings(Batch(**said), kind)
+    transforms.check_settings(Batch(input_filter="$[1:]"), Kind(CSV))

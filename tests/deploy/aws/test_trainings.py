@@ -102,18 +102,6 @@ def test_a_spot_job_waits_and_has_checkpoints_that_belong_to_what_it_trains(proj
     assert other.params["CheckpointConfig"]["S3Uri"] != checkpoints
 
 
-@pytest.mark.parametrize("name", ["a", "iris", "a" * 50, "a" * 35 + "-" + "b" * 14])
-def test_a_job_s_name_fits_what_sagemaker_allows_and_is_known_again(project, name):
-    place = project("iris")
-    (place / "deploy.toml").write_text((place / "deploy.toml").read_text().replace('"iris"', f'"{name}"'))
-    mine = settings(place)
-    made = trainings.new_name(mine, trainings.desired(mine, IMAGE, []))
-    # Source: CreateTrainingJob, TrainingJobName.
-    assert re.fullmatch(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}", made)
-    assert trainings._is_named_so(mine, made)
-    assert not trainings._is_named_so(mine, f"big-{made}")
-
-
 @pytest.fixture
 def mine(iris: Path, deploy: Callable[..., int]) -> Config:
     """The settings of a project whose jobs run for a minute, unless they are stopped."""
@@ -187,17 +175,6 @@ def test_the_newest_model_is_that_of_the_last_job_that_completed_and_still_has_o
     assert trainings.newest(mine) == jobs[0]
     with pytest.raises(CloudError, match=f"training job {names[1]} has no model at s3://"):
         trainings.fetch(mine, jobs[1], tmp_path / "gone", lambda state: None)
-
-
-def test_a_file_that_changes_while_it_is_uploaded_is_not_left_under_its_digest(mine, iris, local_cloud):
-    wanted = wanted_of(mine, iris)
-    script = next(f for f in wanted.bundles[0].files if f.name == "train.py")
-    changed = File("train.py", script.path, script.size, script.changed_ns - 1)
-    wanted = trainings.desired(mine, IMAGE, [Bundle("code", (changed,), "0" * 64)])
-    with pytest.raises(CloudError, match="train.py: changed while it was uploaded: let it be finished"):
-        trainings.stage(mine, wanted, lambda state: None)
-    listed = local_cloud.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="iris/training/")
-    assert listed["KeyCount"] == 0
 
 
 def test_data_that_is_not_there_or_not_ours_is_told_before_anything_is_written(mine, local_cloud):

@@ -13,13 +13,28 @@ import pytest
 from deploy.batch import inputs, outputs
 from deploy.batch.cloud import Cloud
 from deploy.batch.inputs import Inputs
+from deploy.batch.kinds import Kind
 from deploy.batch.places import BatchError
 from deploy.sections import Batch
 
 
+class OfSettings:
+    """All that a local place needs of a cloud: whatever else it did with this one would be an error."""
+
+    storage = config = None
+    transforms: Any
+
+    @staticmethod
+    def check_settings(settings: Batch, kind: Kind) -> None:
+        if settings.retries == 3:
+            raise BatchError(f"no retries here, and the input is {kind}")
+
+
+OfSettings.transforms = OfSettings
+
+
 def look(place: Path, **settings: Any) -> Inputs:
-    # A local place needs no cloud: whatever it did with this one would be an error.
-    return inputs.look(cast(Cloud, None), place, Batch(**settings))
+    return inputs.look(cast(Cloud, OfSettings), place, Batch(**settings))
 
 
 def refused(place: Path, **settings: Any) -> str:
@@ -84,6 +99,12 @@ def test_a_parquet_file_is_counted_by_its_footer(tmp_path):
     with (place / "a.parquet").open("wb") as file:
         file.truncate(100 * 2**20 + 1)
     assert "travels whole, 100 MB at the most: split it" in refused(place)
+
+
+def test_what_the_cloud_does_not_have_is_refused_before_a_file_is_read(folder):
+    place = folder(a_csv=b"")
+    assert refused(place, retries=3) == "no retries here, and the input is CSV"
+    assert "in/a.csv: empty" in refused(place)
 
 
 def test_a_place_without_input_is_refused(folder, tmp_path):

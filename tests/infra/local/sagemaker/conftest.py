@@ -63,10 +63,13 @@ class LocalCloud:
     role: str = ROLE
 
     def client(self, service: str, region: str = "us-east-1", checks: bool = True) -> Any:
-        """A boto3 client; `checks=False`: one that leaves every check to the service."""
+        """A boto3 client; `checks=False`: one that leaves every check to the service.
+
+        Of a session of its own: the default one would keep for later tests the profiles it has read by now.
+        """
         key = f"{service} {region} {checks}"
         if key not in self.clients:
-            self.clients[key] = boto3.client(
+            self.clients[key] = boto3.Session().client(
                 service,
                 endpoint_url=self.url,
                 region_name=region,

@@ -29,6 +29,8 @@ ITEMS = [
         ('labels["kit"]="x" AND display_name=a', ["7"]),
         ("labels.kit:*", ["7"]),
         ("labels:kit", ["7"]),
+        ('display_name:"b *"', ["8"]),
+        ('display_name:"c*"', []),
         ("NOT", None),
         ("labels.kit!=x", ["8"]),
         ('create_time>="2026-01-15"', ["8"]),

@@ -152,7 +152,7 @@ def test_s3_and_cloud_storage_do_not_see_each_other(google):
     """An S3 bucket may be called `storage`: what AWS's SDK signs is AWS's."""
     import boto3
 
-    s3 = boto3.client(
+    s3 = boto3.Session().client(
         "s3",
         endpoint_url=google.url,
         region_name="us-east-1",

@@ -229,7 +229,7 @@ def started_on(home, registry="123456789012.dkr.ecr.us-east-1.amazonaws.com"):
     port = json.loads((home / "state.json").read_text())["port"]
 
     def client(service):
-        return boto3.client(
+        return boto3.Session().client(
             service,
             endpoint_url=f"http://127.0.0.1:{port}",
             region_name="us-east-1",

@@ -1,6 +1,7 @@
 """What jobs read and leave, and their end."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -33,6 +34,14 @@ class Bucket:
 @pytest.fixture
 def bucket(google: Any) -> Bucket:
     return Bucket(google)
+
+
+@pytest.fixture
+def left_clean(google: Any) -> Iterator[None]:
+    """No container's directory is there after the test that was not there before."""
+    before = set(google.home.glob("containers/*"))
+    yield
+    assert set(google.home.glob("containers/*")) <= before
 
 
 @pytest.fixture

@@ -1,0 +1,40 @@
+"""What AWS refuses, told in a sentence; nothing is left of what was made."""
+
+from deploy.aws import errors
+
+
+def edited(place, old, new):
+    text = (place / "deploy.toml").read_text()
+    assert old in text
+    (place / "deploy.toml").write_text(text.replace(old, new))
+
+
+def test_a_bucket_in_another_region_is_refused_before_anything_is_made(
+    iris, deploy, held, capsys, local_cloud
+):
+    abroad = {"LocationConstraint": "eu-west-1"}
+    local_cloud.client("s3", "eu-west-1").create_bucket(
+        Bucket="slipway-abroad", CreateBucketConfiguration=abroad
+    )
+    edited(iris, 'bucket = "slipway-tests"', 'bucket = "slipway-abroad"')
+    assert deploy(iris) == 1
+    assert "'slipway-abroad' is in eu-west-1, expected one in us-east-1" in capsys.readouterr().err
+    assert held("iris") == set()
+
+
+def test_a_role_that_is_not_there_is_refused_and_what_was_made_is_taken_back(iris, deploy, held, capsys):
+    edited(iris, "role/slipway-execution", "role/nobody")
+    assert deploy(iris) == 1
+    assert "nobody" in capsys.readouterr().err.splitlines()[-1]
+    assert held("iris") == set()
+
+
+def test_a_wrong_instance_type_is_told_without_every_right_one():
+    every = ", ".join(f"ml.x{number}.large" for number in range(300))
+    text = f"Value 'ml.m7.large' at 'instanceType': Member must satisfy enum value set: [{every}]"
+    told = errors.refusal({"Error": {"Code": "ValidationException", "Message": text}})
+    assert told.startswith("Value 'ml.m7.large' at 'instanceType'")
+    assert told.endswith(
+        "enum value set: [ml.x0.large, ml.x1.large, ml.x2.large, ml.x3.large, ml.x4.large, "
+        "ml.x5.large, ml.x6.large, ml.x7.large, …] (ValidationException)"
+    )
