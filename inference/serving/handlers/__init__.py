@@ -1,0 +1,61 @@
+"""Handlers written for another server, answered as that server answered them: the seam they all meet.
+
+shapes.py says which of them a code directory holds; one module of this folder for each shape loads it into an
+OldHandler. Nothing here knows of sockets, threads or processes, and importing it imports no model library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request as it came.
+
+    `content_type` and `accept` are the raw headers, "" where none was sent. `headers` are the others that a
+    handler may ask for (X-Amzn-SageMaker-Custom-Attributes, …), their names in lower case.
+    """
+
+    body: bytes
+    content_type: str = ""
+    accept: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One reply as the old server would have sent it; `content_type` "" sends no such header.
+
+    `failure` is the handler's own exception where it raised one: it is for the log, its traceback included.
+    """
+
+    status: int
+    body: bytes
+    content_type: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    failure: BaseException | None = None
+
+
+class OldHandler(Protocol):
+    """A loaded handler. `shape` is what the log calls it at start, such as "SageMaker inference.py"."""
+
+    @property
+    def shape(self) -> str: ...
+
+    def answer(self, call: Call) -> Answer:
+        """The answer to one request. It raises nothing: what goes wrong is an Answer with the status and body
+        that the old server sent then."""
+        ...
+
+    def answer_all(self, calls: Sequence[Call]) -> list[Answer]:
+        """One answer for each request, in their order. They share a call of the handler only where the old
+        server batched; everywhere else this is one_by_one."""
+        ...
+
+
+def one_by_one(handler: OldHandler, calls: Sequence[Call]) -> list[Answer]:
+    """What answer_all is for a handler whose old server never batched."""
+    return [handler.answer(call) for call in calls]
