@@ -76,6 +76,12 @@ def test_labels_are_as_google_has_them(google, collection, labels):
     assert error["details"][0]["fieldViolations"][0]["field"].endswith(".labels")
 
 
+def test_labels_are_so_in_an_update_too(google):
+    for name in (f"endpoints/{google.endpoint().name}", f"models/{google.model().name}"):
+        answer = google.ask("PATCH", f"{name}?updateMask=labels", json={"labels": {"Team": "x"}})
+        assert answer.json()["error"]["message"] == "Invalid label key: 'Team'."
+
+
 def test_labels_may_be_empty_and_of_every_alphabet(google):
     labels = {"ключ": "значение_1", "team": "", "cost-centre": "7"}
     assert dict(google.model(labels=labels).labels) == labels
