@@ -15,9 +15,9 @@ from typing import Any
 
 from deploy.batch.places import Remote
 from deploy.config import Config
-from deploy.gcp import clients, customjobs, entries, states, storage
+from deploy.gcp import clients, customjobs, entries, states, storage, terms
 from deploy.gcp.clients import told
-from deploy.gcp.inventory import OWNER_LABEL, last
+from deploy.gcp.inventory import last
 from deploy.plan import Resource, Seen
 from deploy.target import CloudError, Event, Refused, Say, TrainingJob, Wanted
 from deploy.training import addresses, gathering, staging
@@ -70,7 +70,7 @@ def desired(config: Config, image: str, bundles: Sequence[Bundle]) -> Wanted:
         **({"service_account": gcp.service_account} if gcp.service_account else {}),
     }
     digest = addresses.digest(spec)
-    labels = {OWNER_LABEL: config.name, DIGEST_LABEL: digest}
+    labels = terms.labels(config) | {DIGEST_LABEL: digest}
     told_as = f"{machine}{' (spot)' if training.spot else ''}"
     return Wanted(digest, told_as, {"job_spec": spec, "labels": labels}, tuple(bundles))
 
