@@ -16,6 +16,16 @@ from typing import Any, Protocol
 
 STRANGE = "0123456789ab"  # the digest in the name of a model that is nobody's
 NAMES = ("aws", "gcp")
+# For a deploy.toml that has [aws] already: the names that Gcp has.
+GCP_SECTION = """\
+[gcp]
+project = "slipway-tests"
+region = "us-central1"
+bucket = "slipway-tests-gcp"
+image = "us-central1-docker.pkg.dev/slipway-tests/slipway/serving:1"
+machine_type = "n2-standard-2"
+
+"""
 
 
 class Storage(Protocol):
@@ -91,6 +101,13 @@ class Cloud(Protocol):
 
     def without_credentials(self, patch: Any) -> None:
         """Have none, until the end of the test; `patch` is pytest's monkeypatch."""
+
+
+def for_both(place: Path) -> Path:
+    """Give a project that is for AWS [gcp], too, before [training], which stays the last; the project."""
+    head, training, tail = (place / "deploy.toml").read_text().partition("[training]")
+    (place / "deploy.toml").write_text(head + GCP_SECTION + training + tail)
+    return place
 
 
 def named(place: Path | str) -> str:

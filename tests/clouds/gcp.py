@@ -97,12 +97,12 @@ class Gcp:
     def asked(self, name: str, body: str = "1") -> Any:
         return json.loads(self.raw(name, body.encode(), "application/jsonlines").content)
 
-    def raw(self, name: str, body: bytes, content_type: str) -> requests.Response:
-        """rawPredict, by hand; HTTPError unless it is 200."""
+    def raw(self, name: str, body: bytes, content_type: str, verb: str = "rawPredict") -> requests.Response:
+        """rawPredict, or predict, by hand; HTTPError unless it is 200."""
         described = self.endpoints.get_endpoint(name=f"{PLACE}/endpoints/{name}")
         dns = described.dedicated_endpoint_dns
         answer = requests.post(
-            f"{f'https://{dns}' if dns else self.local.url}/v1/{described.name}:rawPredict",
+            f"{f'https://{dns}' if dns else self.local.url}/v1/{described.name}:{verb}",
             data=body,
             headers={"Content-Type": content_type},
             timeout=60,
@@ -147,8 +147,8 @@ class Gcp:
 
         self._around_each_call(after)
 
-    def refuse(self, operation: str, status: int) -> None:
-        document = {"error": {"code": status, "message": "no", "details": []}}
+    def refuse(self, operation: str, status: int, message: str = "no") -> None:
+        document = {"error": {"code": status, "message": message, "details": []}}
         self._answer(operation, status, document)
 
     def ignore(self, operation: str) -> None:

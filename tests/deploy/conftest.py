@@ -30,17 +30,6 @@ from clouds import aws, trainings
 
 from deploy.__main__ import main
 
-# A project of Google's has names like these; the image is the serving image, as on AWS.
-GCP_SECTION = """\
-[gcp]
-project = "slipway-tests"
-region = "us-central1"
-bucket = "slipway-tests-gcp"
-image = "us-central1-docker.pkg.dev/slipway-tests/slipway/serving:1"
-machine_type = "n2-standard-2"
-
-"""
-
 
 @pytest.fixture(params=clouds.NAMES)
 def cloud_name(request: pytest.FixtureRequest) -> str:
@@ -66,10 +55,7 @@ def project(project: Callable[..., Path]) -> Callable[..., Path]:
     """The project that multiplies numbers, for both clouds. [training] is the last section of its file."""
 
     def write(name: str = "multiplier", **given: Any) -> Path:
-        place = project(name, **given)
-        head, training, tail = (place / "deploy.toml").read_text().partition("[training]")
-        (place / "deploy.toml").write_text(head + GCP_SECTION + training + tail)
-        return place
+        return clouds.for_both(project(name, **given))
 
     return write
 

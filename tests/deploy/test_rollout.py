@@ -109,6 +109,20 @@ def test_an_error_half_way_is_told_and_what_was_made_is_taken_back(
     assert held(iris) == set()
 
 
+@pytest.mark.parametrize(
+    ("cloud_name", "operation"),
+    [
+        *[("aws", name) for name in ("PutObject", "CreateModel", "CreateEndpointConfig", "CreateEndpoint")],
+        *[("gcp", name) for name in ("POST objects", "POST models:upload", "POST endpoints")],
+        ("gcp", "POST endpoints:deployModel"),
+    ],
+)
+def test_a_first_deploy_of_which_any_change_is_refused_leaves_nothing(cloud, iris, deploy, held, operation):
+    cloud.refuse(operation, 403)
+    assert deploy(iris) == 1
+    assert held(iris) == set()
+
+
 def test_a_destroy_that_left_something_is_no_success(cloud, iris, deploy, held, capsys):
     assert deploy(iris) == 0
     cloud.ignore(DELETES_A_MODEL[cloud.name])

@@ -299,7 +299,7 @@ def test_what_vertex_ai_says_itself_is_none_of_the_container_s_lines(mine, iris,
     page = {
         "entries": [{**told, "resource": {"labels": {"job_id": "7", "task_name": task}}} for task in TASKS]
     }
-    monkeypatch.setattr(entries, "_page", lambda asked: page)
+    monkeypatch.setattr(entries, "_page", lambda session, asked: page)
     assert [event.stream for event in entries.of_job(mine, "7", datetime.now(UTC))] == ["workerpool0-0"]
 
 
