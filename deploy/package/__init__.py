@@ -45,7 +45,7 @@ class Archive:
 def check(code_dir: Path) -> None:
     """Raise PackageError for a handler or samples that could not be served, whatever the model is."""
     with _readable(code_dir):
-        check_handler(code_dir / "handler.py")
+        check_handler(code_dir)
         check_samples(code_dir / "samples.jsonl")
 
 

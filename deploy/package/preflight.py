@@ -11,20 +11,34 @@ import json
 import math
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
 from deploy.package.members import PackageError
 
 REQUIRED = ("load", "predict")
+# What a handler that was written for another server binds; which one it is, the runtime says at start.
+_ENTRIES = {"handler.py", "inference.py", "predictor.py"}
+_OLD = {
+    *("model_fn", "input_fn", "predict_fn", "output_fn", "transform_fn"),
+    *("EndpointHandler", "BaseHandler", "Predictor", "handle"),
+}
 _DYNAMIC = {"exec", "eval", "globals", "locals", "vars", "setattr", "__import__", "__getattr__"}
 
 
-def check_handler(path: Path) -> None:
-    """Raise PackageError, with the line, if the handler is no Python or surely lacks what it must have."""
-    if not path.is_file():
+def check_handler(code: Path) -> None:
+    """Raise PackageError, with the line, if the handler is no Python or surely lacks what it must have.
+
+    One that was written for another server may have any name: its files need only be Python.
+    """
+    trees = {path.name: _parsed(path) for path in sorted(code.glob("*.py")) if path.name in _ENTRIES}
+    if any(code.glob("*.mar")) or any(map(_is_old, trees.values())) or any(_others(code)):
+        return
+    path = code / "handler.py"
+    if path.name not in trees:
         raise PackageError(str(path), "is not there", "write a class Handler with load and predict in it")
-    tree = _parsed(path)
+    tree = trees[path.name]
     if any(_is_dynamic(node) for node in ast.walk(tree)):
         return
     if not any("Handler" in _bound_names(node) for node in ast.walk(tree)):
@@ -62,6 +76,26 @@ def _parsed(path: Path) -> ast.Module:
         raise PackageError(f"{path}:{error.lineno or 1}", said, "mend the syntax") from error
     except (ValueError, RecursionError, MemoryError) as error:
         raise PackageError(str(path), f"cannot be parsed ({error})", "mend the file") from error
+
+
+def _others(code: Path) -> Iterator[bool]:
+    """Whether the files that are no entry by their names may be one all the same."""
+    for path in sorted(code.glob("*.py")):
+        if path.name not in _ENTRIES:
+            with suppress(PackageError):  # perhaps nobody imports it
+                yield _is_old(_parsed(path))
+
+
+def _is_old(tree: ast.Module) -> bool:
+    """Whether a file binds, at its top level, what a handler of another server has, or builds on it."""
+    names = {name for node in tree.body for part in _with_names(node) for name in _bound_names(part)}
+    return not _OLD.isdisjoint(names)
+
+
+def _with_names(node: ast.stmt) -> list[ast.AST]:
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return list(node.names)
+    return list(node.targets) if isinstance(node, ast.Assign) else [node]
 
 
 def _is_dynamic(node: ast.AST) -> bool:

@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
     except StartError as error:
         log.failure(str(error))
         return 1
-    from inference.serving import lifecycle  # after the socket: it imports numpy and uvicorn
+    from inference.serving import lifecycle  # after the socket: it imports numpy and uvloop
 
     leave_to_handler()
     return lifecycle.serve(chosen, listening)

@@ -10,10 +10,10 @@ import contextlib
 import os
 
 from inference.serving import answering, exchange
-from inference.serving.batcher import Batcher, Job
+from inference.serving.batcher import Job
+from inference.serving.endpoint import Endpoint
 from inference.serving.errors import HandlerFailed
 from inference.serving.exchange import Reply, Request
-from inference.serving.metrics import Metrics
 from inference.serving.settings import Batch, Settings, transforms
 from inference.serving.workers import Job as Work
 from inference.serving.workers import Reply as Outcome
@@ -26,19 +26,20 @@ _DIED = (
 
 
 class Crew:
-    """Workers for the requests in a batcher. Call start, ask for the samples, run, and close in the end."""
+    """Workers for an endpoint's requests. Call start, ask for the samples, run, and close in the end."""
 
-    def __init__(self, settings: Settings, batch: Batch, batcher: Batcher) -> None:
+    def __init__(self, settings: Settings, batch: Batch, endpoint: Endpoint) -> None:
         treatment = (batch.keep_errors, batch.header, batch.join, batch.records, batch.accept)
         self._workers = Workers(
             Work(settings.model_dir, "inference.serving.answering", treatment, transforms(), copies=False)
         )
-        self._batcher = batcher
+        self._endpoint = endpoint
+        self._batcher = endpoint.batcher
         self._given: dict[int, Job] = {}
         self._bell, self._rope = os.pipe()
         os.set_blocking(self._bell, False)
         os.set_blocking(self._rope, False)
-        batcher.on_change = self._ring
+        self._batcher.on_change = self._ring
 
     def start(self) -> None:
         """Load the model. StartError where that fails; the log says why."""
@@ -56,7 +57,7 @@ class Crew:
             raise HandlerFailed(reply.body.decode("utf-8", "replace"))
         return reply
 
-    def run(self, metrics: Metrics) -> None:
+    def run(self) -> None:
         """Hand each request to an idle worker and its reply to who waits for it, until the batcher closes.
 
         StartError where no worker comes up any more.
@@ -64,7 +65,7 @@ class Crew:
         while not self._batcher.closed:
             self._hand_out()
             for outcome in self._workers.take(self._bell):
-                self._hand_back(outcome, metrics)
+                self._hand_back(outcome)
             with contextlib.suppress(BlockingIOError):
                 os.read(self._bell, 4096)
 
@@ -77,13 +78,11 @@ class Crew:
             self._given[id(job)] = job
             self._workers.give(id(job), answering.message(job.request))
 
-    def _hand_back(self, outcome: Outcome, metrics: Metrics) -> None:
+    def _hand_back(self, outcome: Outcome) -> None:
         job = self._given.pop(outcome.key)
-        # At the end of a drain the loop is gone before a slow worker returns.
-        with contextlib.suppress(RuntimeError):
-            job.done(_reply(outcome))
+        self._endpoint.deliver([(job, _reply(outcome))])
         if not outcome.lost:
-            metrics.observe(outcome.answer[-1])
+            self._endpoint.slot.observe(outcome.answer[-1])
 
     def _ring(self) -> None:
         with contextlib.suppress(BlockingIOError):  # it rings already

@@ -26,12 +26,16 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """An HTTP answer; `headers` beside content type and length."""
+    """An HTTP answer; `headers` beside content type and length.
+
+    Where it `streams`, the body is the first piece, and others follow.
+    """
 
     status: int
     content_type: str
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    streams: bool = False
 
 
 # A request to its reply, its phases added; it raises a Refusal.

@@ -1,13 +1,14 @@
 """From <model_dir>/code/handler.py to a Predictor, or a StartError that says which part is wrong.
 
 code/ comes first on sys.path, so the handler's sibling modules import. The handler gets its directory and its
-instances; nothing is read from it but load, preprocess, predict and postprocess.
+instances; nothing is read from it but load, preprocess, predict, postprocess and length.
 """
 
 from __future__ import annotations
 
 import importlib
 import inspect
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any, get_origin
 
 from inference.serving import inputs
 from inference.serving.errors import StartError, shown
+from inference.serving.handlers import OldHandler, opening
 from inference.serving.predictor import Predictor, Step, describe
 
 FILE = "code/handler.py"
@@ -26,18 +28,29 @@ _CONVERSIONS: dict[str, Callable[[inputs.Instances], Any]] = {
 }
 
 
-def load(model_dir: Path) -> Predictor:
-    """Import the handler, make it, let it load, and return its steps. StartError carries its exception."""
+def load(model_dir: Path) -> Predictor | OldHandler:
+    """Import the handler, make it, let it load, and return its steps, or the handler of another server that
+    it is. StartError carries its exception."""
+    return opening.load(model_dir, os.environ) or _own(model_dir)
+
+
+def _own(model_dir: Path) -> Predictor:
     handler = _made(_handler_class(model_dir))
     load: Step = _step(handler, "load") or handler.load
     preprocess, postprocess = _step(handler, "preprocess"), _step(handler, "postprocess")
     predict: Step = _step(handler, "predict") or handler.predict
+    streams = inspect.isgeneratorfunction(predict)
+    if streams and postprocess is not None:
+        raise StartError(
+            f"{FILE}: Handler.predict is a generator, so its answer is sent piece by piece, and postprocess "
+            "would have to wait for all of it; expected the correction in predict, and no postprocess"
+        )
     conversion = _conversion(preprocess or predict)
     try:
         load(str(model_dir))
     except BaseException as error:  # sys.exit() in a handler ends the start as well
         raise StartError(f"{FILE}: load raised {describe(error)}; the model is not loaded") from error
-    return Predictor(conversion, preprocess, predict, postprocess)
+    return Predictor(conversion, preprocess, predict, postprocess, _step(handler, "length"), streams)
 
 
 def _handler_class(model_dir: Path) -> Any:
@@ -92,11 +105,10 @@ def _step(handler: Any, name: str) -> Step | None:
         return None
     if not callable(step):
         raise StartError(f"{FILE}: Handler.{name} is {shown(step)}; expected a method")
-    kinds = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
-    if any(is_kind(step) for is_kind in kinds):
-        raise StartError(
-            f"{FILE}: Handler.{name} is async or a generator; expected one that returns its result"
-        )
+    if inspect.iscoroutinefunction(step) or inspect.isasyncgenfunction(step):
+        raise StartError(f"{FILE}: Handler.{name} is async; expected a plain method")
+    if inspect.isgeneratorfunction(step) and name != "predict":
+        raise StartError(f"{FILE}: Handler.{name} is a generator, which predict alone may be")
     return step
 
 

@@ -6,7 +6,6 @@ Bodies are never written. SageMaker and Vertex AI both collect stderr; no file i
 from __future__ import annotations
 
 import contextlib
-import logging
 import sys
 import traceback
 from pathlib import Path
@@ -30,20 +29,6 @@ def failure(message: str, error: BaseException | None = None, indent: str = "") 
     """
     own = _own_traceback(error, indent) if error is not None else ""
     _write(f"{own}slipway: error: {escaped(message)}\n")
-
-
-def route_uvicorn() -> None:
-    """Send uvicorn's own errors through here; what single clients do wrong is not worth a line each."""
-    logger = logging.getLogger("uvicorn.error")
-    logger.handlers = [_OneLine(logging.ERROR)]
-    logger.propagate = False
-    logger.setLevel(logging.ERROR)
-
-
-class _OneLine(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        error = record.exc_info[1] if record.exc_info else None
-        failure(record.getMessage().strip(), error, indent="  ")
 
 
 def _own_traceback(error: BaseException, indent: str) -> str:

@@ -15,6 +15,7 @@ JSON_LINES = "application/jsonlines"
 CSV = "text/csv"
 NPY = "application/x-npy"
 PARQUET = "application/vnd.apache.parquet"
+EVENT_STREAM = "text/event-stream"
 FORMATS = (JSON, JSON_LINES, CSV, NPY)
 _NAMES = {name: name for name in FORMATS} | {
     "application/x-jsonlines": JSON_LINES,
@@ -74,8 +75,13 @@ def accepted(value: str, default: str) -> Accepted:
         if quality > 0 and (best is None or rank > best):
             best, choice = rank, Accepted(written_as, name)
     if best is None:
-        raise NotAcceptable(f"Accept: {shown(value)} cannot be answered; possible are {_LISTED}")
+        raise not_acceptable(value, _LISTED)
     return choice
+
+
+def not_acceptable(value: str, possible: str) -> NotAcceptable:
+    """The refusal of an Accept header, with what is possible."""
+    return NotAcceptable(f"Accept: {shown(value)} cannot be answered; possible are {possible}")
 
 
 def _match(name: str, ranges: list[tuple[str, float]]) -> tuple[int, float]:

@@ -5,7 +5,7 @@ The server and batch jobs call the same Predictor, so an endpoint and a job answ
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -42,12 +42,18 @@ class timed:
 
 @dataclass(frozen=True)
 class Predictor:
-    """A loaded handler: its first step's way of taking instances, and its steps."""
+    """A loaded handler: its first step's way of taking instances, and its steps.
+
+    `length` tells how long an instance is, so that those of a call are alike; handlers need not have it.
+    Where it `streams`, predict yields its answer piece by piece.
+    """
 
     convert: Callable[[Instances], Any]
     preprocess: Step | None
     predict: Step
     postprocess: Step | None
+    length: Step | None = None
+    streams: bool = False
 
     def predictions(self, instances: Instances, phases: Phases) -> Predictions:
         """One prediction for each instance, in their order; no instances make no call.
@@ -59,6 +65,8 @@ class Predictor:
         count = len(instances)
         if not count:
             return []
+        if self.streams:
+            return [self._whole(instances[at : at + 1], phases) for at in range(count)]
         with timed(phases, "preprocess"):
             inputs = self._prepared(instances)
         with timed(phases, "predict"):
@@ -67,6 +75,19 @@ class Predictor:
             if self.postprocess is not None:
                 returned = _called(self.postprocess, "postprocess", returned)
             return outputs.predictions(returned, count, "postprocess" if self.postprocess else "predict")
+
+    def pieces(self, instances: Instances, phases: Phases) -> Iterator[Any]:
+        """What predict yields for these instances; what it raises comes as it is."""
+        with timed(phases, "preprocess"):
+            inputs = self._prepared(instances)
+        return iter(self.predict(inputs))
+
+    def _whole(self, instances: Instances, phases: Phases) -> Any:
+        """All pieces of one instance's answer at once, for who takes no stream: texts as one, else a list."""
+        pieces = self.pieces(instances, phases)
+        with timed(phases, "predict"):
+            found = _called(list, "predict", pieces)
+        return "".join(found) if found and all(isinstance(one, str) for one in found) else found
 
     def _prepared(self, instances: Instances) -> Any:
         inputs = self.convert(instances)

@@ -5,27 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from inference.serving import exchange, log
+from inference.serving import exchange
 from inference.serving.errors import Refusal, StartError
 from inference.serving.media import JSON_LINES, Accepted, ContentType
 
 FILE = "code/samples.jsonl"
 
 
-def check(attempt: Callable[[exchange.Request], exchange.Reply], model_dir: Path) -> None:
+def check(attempt: Callable[[exchange.Request], exchange.Reply], model_dir: Path) -> str:
     """Answer each line of code/samples.jsonl alone, then all as one batch, by the path that requests take.
+
+    Returns what to say of it.
 
     StartError names the line that failed; its cause is the handler's exception.
     """
     path = model_dir / FILE
     if not path.is_file():
-        log.event(f"no {FILE}: ready means that the model is loaded, not that it answers")
-        return
+        return f"no {FILE}: ready means that the model is loaded, not that it answers"
     lines = path.read_bytes().rstrip(b"\r\n").split(b"\n")
     for number, line in enumerate(lines, 1):
         _answer(attempt, line, f"{FILE} line {number}")
     _answer(attempt, b"\n".join(lines), f"{FILE}, all {len(lines)} lines as one batch")
-    log.event(f"{FILE}: {len(lines)} samples answered, one by one and as a batch")
+    return f"{FILE}: {len(lines)} samples answered, one by one and as a batch"
 
 
 def _answer(attempt: Callable[[exchange.Request], exchange.Reply], body: bytes, place: str) -> None:

@@ -32,6 +32,12 @@ environment (all optional):
   SLIPWAY_BODY_TIMEOUT_S    seconds for its whole body to arrive (10)
   SLIPWAY_DRAIN_S           seconds that requests in flight have after SIGTERM (25)
   SLIPWAY_MANIFEST_SHA256   digest that code/manifest.json must have
+  SLIPWAY_WORKERS           processes that run the handler; 0: one for each core, where they can share the
+                            loaded model, else one (0)
+  SLIPWAY_MAX_BATCH_SIZE    instances of several requests that share one call of the handler; 1: none do (64)
+  SLIPWAY_MAX_DELAY_MS      most milliseconds that a request waits for others to share a call with (2)
+  SLIPWAY_PREDICT_TIMEOUT_S seconds that a call may take until its worker is replaced (60)
+  SLIPWAY_CACHE             answers kept in each worker, for requests that come again; 0: none (0)
 in a transform job, which sets SAGEMAKER_BATCH=true (and SAGEMAKER_MAX_PAYLOAD_IN_MB, 0 for no limit, and
 SAGEMAKER_MAX_CONCURRENT_TRANSFORMS, both of which raise the limits above), or with SLIPWAY_BATCH=true, which
 says the same to a container of Vertex AI's batch prediction:
@@ -88,7 +94,8 @@ class Batch:
 class Settings:
     """Everything that the environment decides. Sizes in bytes, times in seconds; `batch` in a job alone.
 
-    With an `artifact` the model is downloaded; without one it lies in `model_dir`.
+    With an `artifact` the model is downloaded; without one it lies in `model_dir`. `workers` is 0 where the
+    number is left to us; `cache` counts answers.
     """
 
     model_dir: Path
@@ -103,6 +110,11 @@ class Settings:
     body_timeout_s: float
     drain_s: float
     manifest_sha256: str | None
+    workers: int
+    max_batch_size: int
+    max_delay_s: float
+    predict_timeout_s: float
+    cache: int
     batch: Batch | None
 
 
@@ -131,6 +143,11 @@ def read(env: Mapping[str, str]) -> Settings:
         ),
         drain_s=_number(env, "SLIPWAY_DRAIN_S", 25, (0, 3600)),
         manifest_sha256=_digest(env),
+        workers=int(_number(env, "SLIPWAY_WORKERS", 0, (0, 1024), whole=True)),
+        max_batch_size=int(_number(env, "SLIPWAY_MAX_BATCH_SIZE", 64, (1, 100_000), whole=True)),
+        max_delay_s=_number(env, "SLIPWAY_MAX_DELAY_MS", 2, (0, 10_000)) / 1000,
+        predict_timeout_s=_number(env, "SLIPWAY_PREDICT_TIMEOUT_S", 60, (0.1, 86_400)),
+        cache=int(_number(env, "SLIPWAY_CACHE", 0, (0, 10_000_000), whole=True)),
         batch=batch,
     )
 

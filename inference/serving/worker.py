@@ -1,4 +1,4 @@
-"""`python -m inference.serving.worker`: the processes that run the handler; workers.py starts them.
+"""The processes that run the handler; workers.py starts them.
 
 The first one, the loader, imports the handler and loads the model. Where that is safe the workers are forked
 from it: loading is paid once, and all share the model's memory. A fork copies the calling thread alone, so it
@@ -21,6 +21,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -30,15 +31,26 @@ from typing import Any, NoReturn
 
 from inference.serving import loading, log
 from inference.serving.errors import StartError
+from inference.serving.handlers import OldHandler
 from inference.serving.isolation import leave_to_handler, write_no_bytecode
 from inference.serving.predictor import Predictor
 
 # What a task's make(settings) returns: from the predictor and a message to the reply.
 Work = Callable[[Predictor, Any], Any]
 Answer = Callable[[Any], Any]
+# All that a worker does, from its end of the connection to the status that it exits with.
+Life = Callable[[int], int]
 
 _REAP_S = 1.0
 _THREADS = Path("/proc/self/task")
+
+
+def run(arguments: list[str]) -> NoReturn:
+    """The whole process."""
+    ended = main(arguments)
+    if threading.active_count() > 1:
+        _leave(ended)
+    sys.exit(ended)
 
 
 def main(arguments: list[str]) -> int:
@@ -49,9 +61,9 @@ def main(arguments: list[str]) -> int:
     control = socket.socket(fileno=int(arguments[0]))
     try:
         with Connection(os.dup(control.fileno())) as connection:
-            answer, forks = prepared(Wanted(*connection.recv()))
+            life, forks = prepared(Wanted(*connection.recv()))
             connection.send(forks)
-        _raise_workers(control, answer) if forks else _be_the_worker(control, answer)
+        _raise_workers(control, life) if forks else _be_the_worker(control, life)
     except (EOFError, ConnectionError):  # whoever started us is gone
         return 0
     except StartError as error:
@@ -79,17 +91,49 @@ class Wanted:
     may_fork: bool
 
 
-def prepared(wanted: Wanted) -> tuple[Answer, bool]:
-    """How to answer a message, and whether this process may be forked."""
+def answerer(wanted: Wanted) -> Answer:
+    """How to answer a message, for who has a way of its own to bring them."""
+    task: Any = importlib.import_module(wanted.task)
+    work: Work = task.make(wanted.settings)
+    handler, _ = _loaded(wanted)
+    return partial(work, _of_ours(handler))
+
+
+def prepared(wanted: Wanted) -> tuple[Life, bool]:
+    """What a worker does here, and whether this process may be forked."""
+    lived = _lived(importlib.import_module(wanted.task), wanted.settings)
+    handler, forks = _loaded(wanted)
+    return partial(lived, handler), forks
+
+
+def _loaded(wanted: Wanted) -> tuple[Predictor | OldHandler, bool]:
+    """The handler, and whether this process may be forked."""
     write_no_bytecode()
-    work: Work = importlib.import_module(wanted.task).make(wanted.settings)
     leave_to_handler()
-    before = _threads()
-    predictor = loading.load(Path(wanted.model_dir))
+    before, began = _threads(), time.perf_counter()
+    handler = loading.load(Path(wanted.model_dir))
+    log.event(f"model loaded in {time.perf_counter() - began:.2f} s")
     forks = wanted.may_fork and 0 < _threads() <= before and not _uses_gpu()
     if wanted.count > 1 and (forks or wanted.copies):
         _keep_to_one_thread()
-    return partial(work, predictor), forks
+    return handler, forks
+
+
+def _lived(task: Any, settings: Any) -> Callable[[Any, int], int]:
+    if hasattr(task, "life"):
+        life: Callable[[Any, int], int] = task.life(settings)
+        return life
+    work: Work = task.make(settings)
+    return lambda handler, end: _serve(end, partial(work, _of_ours(handler)))
+
+
+def _of_ours(handler: Predictor | OldHandler) -> Predictor:
+    if isinstance(handler, Predictor):
+        return handler
+    raise StartError(
+        f"{handler.shape}: so far a handler of another server answers at an endpoint alone, not in a job; "
+        "write inference/handler.py with a class Handler to score files"
+    )
 
 
 def _threads() -> int:
@@ -109,7 +153,7 @@ def _keep_to_one_thread() -> None:
         torch.set_num_threads(1)
 
 
-def _raise_workers(control: socket.socket, answer: Answer) -> None:
+def _raise_workers(control: socket.socket, life: Life) -> None:
     """Fork a worker for every socket that arrives, until the other end closes; then leave none behind."""
     gc.freeze()  # a collection in a worker would touch, and so copy, every page of the model's objects
     children: set[int] = set()
@@ -119,7 +163,7 @@ def _raise_workers(control: socket.socket, answer: Answer) -> None:
                 end = _received(control)
                 if end is None:
                     return
-                children.add(_forked(end, answer, control))
+                children.add(_forked(end, life, control))
             children -= {child for child in children if _has_ended(child)}
     finally:
         for child in children:
@@ -135,11 +179,11 @@ def _has_ended(child: int) -> bool:
         return True
 
 
-def _be_the_worker(control: socket.socket, answer: Answer) -> None:
+def _be_the_worker(control: socket.socket, life: Life) -> None:
     end = _received(control)
     if end is not None:
         threading.Thread(target=_leave_with_starter, args=(control,), daemon=True).start()
-        _run(end, answer)
+        _run(end, life)
 
 
 def _leave_with_starter(control: socket.socket) -> None:
@@ -154,21 +198,20 @@ def _received(control: socket.socket) -> int | None:
     return fds[0] if message and fds else None
 
 
-def _forked(end: int, answer: Answer, control: socket.socket) -> int:
+def _forked(end: int, life: Life, control: socket.socket) -> int:
     child = os.fork()
     if not child:
         control.close()
-        _run(end, answer)
+        _run(end, life)
     os.close(end)
     return child
 
 
-def _run(end: int, answer: Answer) -> NoReturn:
-    """A worker's whole life. It leaves past Python's exit, which is the loader's to run."""
+def _run(end: int, life: Life) -> NoReturn:
+    """A worker, to its end. It leaves past Python's exit, which is the loader's to run."""
     status = 1
     try:
-        _serve(end, answer)
-        status = 0
+        status = life(end)
     except BaseException as error:  # whatever it is: it must not run on into what the loader does
         log.failure("the runtime itself failed in a worker", error, indent="  ")
     finally:
@@ -182,7 +225,7 @@ def _leave(status: int) -> NoReturn:
     os._exit(status)
 
 
-def _serve(end: int, answer: Answer) -> None:
+def _serve(end: int, answer: Answer) -> int:
     """Answer one message after the other, until the other end closes."""
     connection = Connection(end)
     try:
@@ -190,11 +233,4 @@ def _serve(end: int, answer: Answer) -> None:
         while True:
             connection.send(answer(connection.recv()))
     except (EOFError, ConnectionError):
-        return
-
-
-if __name__ == "__main__":
-    ended = main(sys.argv[1:])
-    if threading.active_count() > 1:
-        _leave(ended)
-    sys.exit(ended)
+        return 0

@@ -20,12 +20,23 @@ from typing import Any
 from inference.serving.errors import StartError
 
 _KIT = Path(__file__).parents[2]
+# Not as a module: what the handler spawns with multiprocessing would import that first, and not find it.
+_WORKER = "import sys; from inference.serving import worker; worker.run(sys.argv[1:])"
 _MOST_FAILED_STARTS = 3
 _END_S = 5.0
 
 
 class WorkersFailed(StartError):
-    """There is no worker to be had: the handler does not load, or every process that loads it dies."""
+    """There is no worker to be had: the handler does not load, or every process that loads it dies.
+
+    `told`: the process that failed has logged why.
+    """
+
+    told = False
+
+
+# What a worker says in place of its process ID where it could not become ready and has logged why.
+NOT_READY = -1
 
 
 @dataclass(frozen=True)
@@ -33,8 +44,10 @@ class Job:
     """What the workers are for.
 
     `task` names a module of ours whose make(settings) returns the function from a predictor and a message to
-    its reply; settings, messages and replies are plain data. `count` is how many workers there shall be, and
-    `copies` whether each may load a model of its own where they cannot share one: else there is one worker.
+    its reply; settings, messages and replies are plain data. Or its life(settings) returns all that a worker
+    does, from its predictor and its end of the connection, on which it is first told its place, from 0 on.
+    `count` is how many workers there shall be, and `copies` whether each may load a model of its own where
+    they cannot share one: else there is one worker. `fds` are file descriptors that they need.
     """
 
     model_dir: Path
@@ -42,6 +55,8 @@ class Job:
     settings: Any
     count: int
     copies: bool = True
+    placed: bool = False
+    fds: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,6 +89,7 @@ class _Loader:
 class _Worker:
     connection: Connection
     loader: _Loader | None  # of its own, which it is itself; None for a forked one
+    place: int = 0
     pid: int = 0  # 0 until it says that it is ready
     key: int | None = None
     # Readable once the process has ended. The connection tells that too, but not while something that the
@@ -96,10 +112,20 @@ class Workers:
     _forks: bool = False
     _crew: list[_Worker] = field(default_factory=list)
     _failed_starts: int = 0
+    _retiring: bool = False
 
     def start(self) -> None:
-        """Load the handler and raise the workers. WorkersFailed where it does not load; the log says why."""
+        """Load the handler and raise the workers: of those that have places, the first, to prove the others.
+
+        WorkersFailed where it does not load; the log says why.
+        """
         self._load()
+        self._add()
+        if not self.job.placed:
+            self.fill()
+
+    def fill(self) -> None:
+        """Raise the workers that are not there yet."""
         while len(self._crew) < (self.job.count if self._forks or self.job.copies else 1):
             self._add()
 
@@ -107,6 +133,23 @@ class Workers:
     def shared(self) -> bool:
         """Whether the workers share one loaded model."""
         return self._forks
+
+    @property
+    def pids(self) -> dict[int, int]:
+        """The process IDs of the workers that are ready, by their places."""
+        return {worker.place: worker.pid for worker in self._crew if worker.pid}
+
+    @property
+    def places(self) -> list[int]:
+        """The places that are taken, by workers that are ready or on their way."""
+        return [worker.place for worker in self._crew]
+
+    def retire(self, message: Any) -> None:
+        """Send every worker this message; none that ends from now on is replaced."""
+        self._retiring = True
+        for worker in self._crew:
+            with contextlib.suppress(OSError):
+                worker.connection.send(message)
 
     def has_room(self) -> bool:
         """Whether a worker stands idle."""
@@ -122,14 +165,14 @@ class Workers:
         with contextlib.suppress(ConnectionError):
             worker.connection.send(message)
 
-    def take(self, bell: int | None = None) -> list[Reply]:
+    def take(self, bell: int | None = None, timeout_s: float | None = None) -> list[Reply]:
         """Wait until something happens and return the replies there are: none where a worker became ready.
 
-        Something to read at the file descriptor `bell` is something, too. A worker that died is replaced.
-        WorkersFailed where none comes up any more.
+        Something to read at the file descriptor `bell` is something, too, and so is the end of the time. A
+        worker that died is replaced. WorkersFailed where none comes up any more.
         """
         awaited = [one for w in self._crew for one in (w.connection, w.ended) if one is not None]
-        ready = set(wait(awaited if bell is None else [*awaited, bell]))
+        ready = set(wait(awaited if bell is None else [*awaited, bell], timeout_s))
         heard = (self._hear(w) for w in list(self._crew) if w.connection in ready or w.ended in ready)
         return [reply for reply in heard if reply is not None]
 
@@ -157,6 +200,8 @@ class Workers:
             said = worker.connection.recv()
         except (EOFError, OSError):
             return self._replace(worker)
+        if not worker.pid and said == NOT_READY:
+            raise _told("a worker did not become ready")
         if not worker.pid:
             worker.pid, self._failed_starts = said, 0
             worker.ended = worker.ended or _ending(said)
@@ -169,6 +214,8 @@ class Workers:
         worker.forget()
         if worker.loader is not None:
             worker.loader.end(at_once=True)
+        if self._retiring:
+            return None
         if not worker.pid:
             self._failed_starts += 1
         if self._failed_starts >= _MOST_FAILED_STARTS:
@@ -182,6 +229,8 @@ class Workers:
             self._forks = _first_word(self._loader)
         except (EOFError, OSError):
             status = self._loader.process.wait()
+            if status == 1:
+                raise _told("the model could not be loaded: the process that does it failed") from None
             ended = f"was ended by {signal.Signals(-status).name}" if status < 0 else "failed"
             raise WorkersFailed(f"the model could not be loaded: the process that does it {ended}") from None
 
@@ -191,7 +240,11 @@ class Workers:
         with theirs:
             loader = self._handed_over(theirs)
         ended = _ending(loader.process.pid) if loader is not None else None
-        self._crew.append(_Worker(Connection(ours.detach()), loader, ended=ended))
+        place = min(set(range(len(self._crew) + 1)) - set(self.places))
+        worker = _Worker(Connection(ours.detach()), loader, place, ended=ended)
+        self._crew.append(worker)
+        if self.job.placed:
+            worker.connection.send(place)
 
     def _handed_over(self, end: socket.socket) -> _Loader | None:
         """Give the worker's end of its socket to whoever becomes the worker; its loader, if that is it."""
@@ -207,6 +260,12 @@ class Workers:
         with contextlib.suppress(ConnectionError):  # it is dead already: take finds out
             _hand_over(loader, end)
         return loader
+
+
+def _told(reason: str) -> WorkersFailed:
+    failure = WorkersFailed(f"{reason}, and has said why")
+    failure.told = True
+    return failure
 
 
 def _ending(pid: int) -> int | None:
@@ -236,9 +295,9 @@ def _started(job: Job, may_fork: bool) -> _Loader:
     path = os.pathsep.join(filter(None, [str(_KIT), os.environ.get("PYTHONPATH")]))
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "inference.serving.worker", str(theirs.fileno())],
+            [sys.executable, "-P", "-c", _WORKER, str(theirs.fileno())],
             env={**os.environ, "PYTHONPATH": path},
-            pass_fds=[theirs.fileno()],
+            pass_fds=[theirs.fileno(), *job.fds],
             stdin=subprocess.DEVNULL,
         )
     with Connection(os.dup(ours.fileno())) as connection, contextlib.suppress(ConnectionError):

@@ -61,7 +61,7 @@ class Scorer:
         errors, log, worker = (ours(f"inference.serving.{name}") for name in ("errors", "log", "worker"))
         worker.log_what_is_printed()
         try:
-            self._answer, _ = worker.prepared(
+            self._answer = worker.answerer(
                 worker.Wanted(model, task, settings, count, copies=True, may_fork=False)
             )
         except errors.StartError as error:

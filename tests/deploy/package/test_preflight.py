@@ -56,7 +56,7 @@ def test_a_handler_that_cannot_work_is_refused(tmp_path, source, said):
     handler.write_text(source)
 
     with pytest.raises(PackageError, match=said):
-        check_handler(handler)
+        check_handler(handler.parent)
 
 
 @pytest.mark.parametrize("source", UNCERTAIN_HANDLERS.values(), ids=UNCERTAIN_HANDLERS.keys())
@@ -64,28 +64,28 @@ def test_a_handler_that_may_work_passes(tmp_path, source):
     handler = tmp_path / "handler.py"
     handler.write_text(source, encoding="latin-1")
 
-    check_handler(handler)
+    check_handler(handler.parent)
 
 
 def test_the_handler_is_never_run(tmp_path):
     handler = tmp_path / "handler.py"
     handler.write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nimport no_such_module\n" + GOOD)
 
-    check_handler(handler)
+    check_handler(handler.parent)
 
     assert not (tmp_path / "ran").exists()
 
 
 def test_a_missing_handler_is_named(tmp_path):
     with pytest.raises(PackageError, match=r"handler\.py: is not there: write a class Handler"):
-        check_handler(tmp_path / "handler.py")
+        check_handler(tmp_path)
 
 
 def test_a_handler_too_deep_to_parse_is_refused(tmp_path):
     (tmp_path / "handler.py").write_text("x = " + "(" * 5000 + ")" * 5000)
 
     with pytest.raises(PackageError, match=r"handler\.py"):
-        check_handler(tmp_path / "handler.py")
+        check_handler(tmp_path)
 
 
 @pytest.mark.parametrize("text", [b"", b"[1, 2]\n", b'{"a": 1.5}\r\n"x"', '{"à": "\u2028"}\n'.encode()])
@@ -119,3 +119,37 @@ def test_a_bad_sample_is_refused_by_line(tmp_path, line, said):
 
     with pytest.raises(PackageError, match=rf"samples\.jsonl:2: .*{said}"):
         check_samples(tmp_path / "samples.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("inference.py", "def model_fn(model_dir): ...\n"),
+        ("serve.py", "from ours import predict_fn\n"),
+        ("predictor.py", "from google.cloud.aiplatform.prediction.predictor import Predictor\n"),
+        ("handler.py", "class EndpointHandler: ...\n"),
+        ("my_handler.py", "def handle(data, context): ...\n"),
+        ("model.mar", "PK"),
+    ],
+)
+def test_a_handler_of_another_server_may_have_any_name(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    check_handler(tmp_path)
+
+
+def test_a_broken_entry_of_another_server_is_found_too(tmp_path):
+    (tmp_path / "inference.py").write_text("def model_fn(:\n")
+    with pytest.raises(PackageError, match=r"inference\.py:1: "):
+        check_handler(tmp_path)
+
+
+def test_a_broken_file_that_nobody_may_import_is_no_error(tmp_path):
+    (tmp_path / "handler.py").write_text(GOOD)
+    (tmp_path / "notes.py").write_text("def (:\n")
+    check_handler(tmp_path)
+
+
+def test_an_attribute_of_an_old_handler_s_name_makes_no_old_handler(tmp_path):
+    (tmp_path / "handler.py").write_text("class Handler:\n    def load(self, d): self.handle = 1\n")
+    with pytest.raises(PackageError, match="no method predict"):
+        check_handler(tmp_path)

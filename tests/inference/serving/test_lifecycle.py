@@ -19,8 +19,8 @@ def with_body(load: str = "pass", predict: str = "return inputs") -> str:
 @pytest.mark.parametrize(
     ("handler", "samples", "sentence", "traceback"),
     [
-        (None, None, "code/handler.py is not there", ""),
-        ("class Handler:\n    def load(self:\n", None, "syntax error in handler.py line 2", "handler.py"),
+        (None, None, "no handler is there; expected handler.py", ""),
+        ("class Handler:\n    def load(self:\n", None, "handler.py: syntax error in line 2", "handler.py"),
         (with_body(load='raise OSError("no weights")'), None, "load raised OSError: no weights", "in load"),
         (with_body(load="exit(0)"), None, "load raised SystemExit", "in load"),
         ("import deploy\n" + GOOD, None, "only what lies beside handler.py", "import deploy"),
@@ -143,20 +143,24 @@ def test_a_forked_child_that_is_told_to_end_ends_alone(serve):
     assert "SIGTERM" not in served.log
 
 
-def test_without_the_models_thread_the_process_ends(serve):
+def test_a_worker_that_loses_its_models_thread_is_replaced(serve, until):
     handler = """
-import prometheus_client
+import os, time
 
 class Handler:
     def load(self, model_dir): pass
     def predict(self, inputs):
-        prometheus_client.Histogram.observe = None
-        return inputs
+        if inputs == ["break"]:
+            time.perf_counter = None
+        return [os.getpid()] * len(inputs)
 """
-    served = serve(handler).wait_ready()
-    assert served.post(b"[1]").json == [1]
-    assert served.status() == 1
+    served = serve(handler, SLIPWAY_WORKERS="1").wait_ready()
+    (first,) = served.post(b"[1]").json
+    assert served.post(b'["break"]').json == [first]  # counted after it was answered
+    assert served.post(b"[1]").error == "this process has failed; another one takes its place"
+    until(lambda: (answer := served.post(b"[1]")).status == 200 and answer.json != [first])
     assert "the model's thread ended: TypeError" in served.log
+    assert served.stop() == 0
 
 
 def test_idle_connections_do_not_hold_the_process(serve):

@@ -11,6 +11,8 @@ import pytest
 
 NPY = "application/x-npy"
 HEAD = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+# One process that takes one request at a time: what waits can be foreseen.
+ONE_BY_ONE = {"SLIPWAY_WORKERS": "1", "SLIPWAY_MAX_BATCH_SIZE": "1"}
 REQUEST = HEAD + b"Content-Length: 3\r\n\r\n[%d]"
 
 
@@ -233,7 +235,7 @@ def test_every_phase_of_every_request_is_in_the_metrics(serve):
 def test_a_full_queue_is_503_with_retry_after_while_ping_and_metrics_answer(
     serve, call_together, until, tmp_path
 ):
-    served = serve(SLIPWAY_MAX_QUEUE="2").wait_ready()
+    served = serve(SLIPWAY_MAX_QUEUE="2", **ONE_BY_ONE).wait_ready()
     callers = call_together(served, [[{"until": str(tmp_path / "over")}]] * 8)
     until(lambda: len(callers.answers) == 5)
     assert served.ping() == 200
@@ -245,7 +247,7 @@ def test_a_full_queue_is_503_with_retry_after_while_ping_and_metrics_answer(
 
 
 def test_a_full_queue_is_said_before_the_body_is_sent(serve, call_together, until, tmp_path):
-    served = serve(SLIPWAY_MAX_QUEUE="1").wait_ready()
+    served = serve(SLIPWAY_MAX_QUEUE="1", **ONE_BY_ONE).wait_ready()
     bodies = [[{"until": str(tmp_path / "over")}]]
     first = call_together(served, bodies)
     until(lambda: served.metric("slipway_in_flight") == 1 and served.metric("slipway_queue_waiting") == 0)
@@ -259,7 +261,7 @@ def test_a_full_queue_is_said_before_the_body_is_sent(serve, call_together, unti
 
 
 def test_a_client_that_leaves_frees_its_place_in_the_queue(serve, call_together, until, tmp_path):
-    served = serve(SLIPWAY_MAX_QUEUE="1").wait_ready()
+    served = serve(SLIPWAY_MAX_QUEUE="1", **ONE_BY_ONE).wait_ready()
     callers = call_together(served, [[{"until": str(tmp_path / "over")}]])
     until(lambda: served.metric("slipway_in_flight") == 1 and served.metric("slipway_queue_waiting") == 0)
     with served.connect() as leaving:
@@ -273,7 +275,7 @@ def test_a_client_that_leaves_frees_its_place_in_the_queue(serve, call_together,
 
 
 def test_two_hundred_callers_against_a_queue_of_eight_are_all_answered(serve, call_together, until, tmp_path):
-    served = serve(SLIPWAY_MAX_QUEUE="8").wait_ready()
+    served = serve(SLIPWAY_MAX_QUEUE="8", **ONE_BY_ONE).wait_ready()
     callers = call_together(served, [[{"until": str(tmp_path / "over")}]] * 200)
     until(lambda: len(callers.answers) == 191)
     (tmp_path / "over").touch()
@@ -297,3 +299,59 @@ def test_vertex_may_have_one_route_for_health_and_predict(serve):
     served = serve(AIP_HEALTH_ROUTE="/model", AIP_PREDICT_ROUTE="/model").wait_ready()
     assert served.call("GET", "/model").status == 200
     assert served.call("POST", "/model", b"[1]", Content_Type="application/json").json == [1]
+
+
+def test_an_answer_tells_where_its_time_went_to_who_asks(echo):
+    timing = echo.post(b"[1]", Slipway_Timing="1").headers["server-timing"]
+    told = dict(part.split(";", 1) for part in timing.split(", "))
+    assert set(told) == {
+        "queue",
+        "decode",
+        "preprocess",
+        "predict",
+        "postprocess",
+        "encode",
+        "batch",
+        "cache",
+    }
+    assert float(told["predict"].removeprefix("dur=")) >= 0
+    assert told["batch"] == 'desc="1"'
+    assert "server-timing" not in echo.post(b"[1]").headers
+
+
+def test_through_sagemaker_the_custom_attributes_tell_it(echo):
+    answer = echo.post(b"[1]", X_Amzn_SageMaker_Custom_Attributes="slipway-timing")
+    told = answer.headers["x-amzn-sagemaker-custom-attributes"]
+    assert told.startswith("slipway-timing,queue=") and "predict=" in told and len(told) < 1024
+
+
+COUNTING = """
+class Handler:
+    def load(self, model_dir): self.calls = 0
+    def predict(self, inputs):
+        self.calls += 1
+        if "fail" in inputs: raise RuntimeError
+        return [self.calls] * len(inputs)
+"""
+
+
+def test_a_cached_answer_is_the_same_and_calls_no_handler(serve):
+    served = serve(COUNTING, SLIPWAY_CACHE="2", SLIPWAY_WORKERS="1").wait_ready()
+    assert [served.post(b"[1]").json for _ in range(3)] == [[1]] * 3
+    assert served.post(b"[1]", Accept="application/jsonlines").body == b"2\n"
+    assert served.post(b"1", "application/jsonlines").body == b"3\n"
+    assert served.post(b"[1]").json == [4], "two are kept, and this was asked before them"
+    assert 'cache;desc="hit"' in served.post(b"[1]", Slipway_Timing="1").headers["server-timing"]
+    assert (served.metric("slipway_cache_hits_total"), served.metric("slipway_cache_misses_total")) == (3, 4)
+
+
+def test_an_error_is_never_cached(serve):
+    served = serve(COUNTING, SLIPWAY_CACHE="10", SLIPWAY_WORKERS="1").wait_ready()
+    for _ in range(2):
+        assert served.post(b'["fail"]').status == 500
+    assert served.metric("slipway_cache_hits_total") == 0
+
+
+def test_nothing_is_cached_unless_asked_for(serve):
+    served = serve(COUNTING, SLIPWAY_WORKERS="1").wait_ready()
+    assert [served.post(b"[1]").json for _ in range(2)] == [[1], [2]]

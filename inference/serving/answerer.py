@@ -1,0 +1,132 @@
+"""A worker of an endpoint: it accepts connections from the socket that all workers have, and answers them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from inference.serving import carried, exchange, log, samples, settings, streaming
+from inference.serving.batcher import Job
+from inference.serving.batching import Answered, Batches
+from inference.serving.board import Board
+from inference.serving.carried import Carrier
+from inference.serving.endpoint import Endpoint, leave
+from inference.serving.handlers import OldHandler
+from inference.serving.predictor import Predictor
+from inference.serving.settings import Settings
+from inference.serving.window import Window
+from inference.serving.workers import NOT_READY
+
+Handler = Predictor | OldHandler
+# What takes jobs to their replies, a part of them at a time.
+Answers = Callable[[list[Job]], Iterator[Answered]]
+
+DRAIN = "drain"  # what a worker is told; told again, it ends at once
+
+
+def life(given: tuple[str, int, int, int]) -> Callable[[Handler, int], int]:
+    """All that a worker does. Given: the model's folder, the file descriptors of the listening socket and of
+    the board, and how many slots that has."""
+    return partial(_live, settings.read(os.environ), given)
+
+
+def _live(chosen: Settings, given: tuple[str, int, int, int], handler: Handler, end: int) -> int:
+    model_dir, listening, board, slots = given
+    supervisor = Connection(end)
+    place = supervisor.recv()
+    slot = Board(slots, board).slots[place]
+    slot.pid = os.getpid()
+    endpoint = Worker(chosen, socket.socket(fileno=os.dup(listening)), slot)
+    endpoint.supervisor, endpoint.first = supervisor, place == 0
+    if not isinstance(handler, Predictor):
+        endpoint.service.ask = carried.asked
+    elif handler.streams:
+        endpoint.service.ask = streaming.asked
+    # Ctrl-C reaches all processes of a terminal; the supervisor tells what it means.
+    status = endpoint.run(partial(_answer, endpoint, chosen, handler, Path(model_dir)))
+    if status and not slot.ready:
+        with contextlib.suppress(OSError):  # it was told so by another worker
+            supervisor.send(NOT_READY)
+    return status
+
+
+class Worker(Endpoint):
+    """An endpoint that is told by its supervisor when to end, and ends with it."""
+
+    supervisor: Connection
+    first = False  # of the server's workers
+
+    def on_start(self) -> None:
+        """Accept nothing before the model is ready: until then the supervisor says so."""
+        self._loop.add_reader(self.supervisor.fileno(), self._told)
+        self._loop.add_signal_handler(signal.SIGINT, lambda: None)
+        self.on_open = lambda: self.supervisor.send(os.getpid())
+
+    def _told(self) -> None:
+        try:
+            self.stop(self.supervisor.recv())
+        except (EOFError, OSError):  # the supervisor was killed
+            leave(1)
+
+
+def _answer(endpoint: Worker, chosen: Settings, handler: Handler, model_dir: Path) -> None:
+    """The model's thread: check the samples, then answer what comes until the end."""
+    _keep_threads()
+    told = checked(handler, model_dir)
+    if endpoint.first:
+        log.event(told)
+    endpoint.open()
+    if not isinstance(handler, Predictor):
+        carrier = Carrier(handler)
+        answer_jobs(endpoint, carrier.answers, carrier.most, chosen)
+    elif handler.streams:
+        streaming.answer_streams(endpoint, handler)
+    else:
+        batches = Batches(handler, chosen.max_batch_size)
+        answer_jobs(endpoint, batches.answers, chosen.max_batch_size, chosen)
+
+
+def checked(handler: Handler, model_dir: Path) -> str:
+    """Have the samples answered; what to say of it. StartError names the one that was not."""
+    if not isinstance(handler, Predictor):
+        return Carrier(handler).check(model_dir)
+    attempt = partial(exchange.attempt, handler)
+    return samples.check(lambda sample: attempt(sample, {}), model_dir)
+
+
+def _keep_threads() -> None:
+    """Let this thread compute with as many threads as the one that loaded the model.
+
+    OpenMP keeps that number for each thread: a new one would take all cores, and several workers then wait
+    for one another, a hundred times as long as the work takes.
+    """
+    torch: Any = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(torch.get_num_threads())
+
+
+def answer_jobs(endpoint: Endpoint, answers: Answers, most: int, chosen: Settings) -> None:
+    """Answer jobs, at most so many together, until the batcher is closed."""
+    batcher, slot = endpoint.batcher, endpoint.slot
+    window = Window(chosen.max_delay_s)
+    while (jobs := batcher.take(most, window)) is not None:
+        began = slot.since = time.monotonic()
+        now = time.perf_counter()
+        for job in jobs:
+            job.phases["queue"] = now - job.queued
+        for answered in answers(jobs):
+            endpoint.deliver(answered)
+            slot.observe_batch(len(answered))
+            for job, _ in answered:
+                slot.observe(job.phases)
+        slot.since = 0.0
+        window.learn(len(jobs), time.monotonic() - began)
