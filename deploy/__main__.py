@@ -5,8 +5,11 @@ import io
 import os
 import re
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+
+from deploy.latency import MOST_AT_ONCE
 
 DESCRIPTION = "Put a model and its handler behind an endpoint, and look after it."
 EPILOG = """\
@@ -20,6 +23,7 @@ examples:
   python -m deploy deploy-endpoint
   python -m deploy batch-transform --input flights/ --output scored/ --on-error keep
   python -m deploy invoke --body flights.csv --accept application/jsonlines
+  python -m deploy latency --concurrency 8 --plot build/latency.png
   python -m deploy logs --follow --since 10m
   python -m deploy rollback --to 3f9a0c12b7de
 
@@ -30,12 +34,28 @@ VERBS = {
     "batch-transform": "score files, here or in the cloud, by a job: rows in = rows out",
     "plan": "show what deploy-endpoint would change; change nothing",
     "invoke": "post the samples, or a file, and print the answers",
+    "latency": "replay the samples: where the time of an answer goes, phase by phase, held to a budget",
     "status": "the endpoint's state, and the versions that are kept",
     "logs": "what the containers printed",
     "rollback": "put an older version back in service",
     "destroy": "remove everything of this deployment, and prove it",
     "train": "run training/train.py as a training job, and bring its model to build/model",
 }
+LATENCY_EPILOG = """\
+what is measured, in milliseconds at p50, p95 and p99, each with its share of the whole:
+  whole          from the call of the SDK to the whole answer, as seen from here
+  network        what is left of it beside the container's phases: SDK, network, platform, HTTP
+  queue          waiting for the model
+  decode, preprocess                   data input time
+  predict                              model time
+  postprocess, encode                  correction of the result
+The first request of each connection is not counted. With many at once, what this process needs of its own
+machine is in network, too. Ctrl-C shows what there is.
+
+a budget in deploy.toml, in milliseconds at p95; one that is broken is exit status 1, with what helps:
+  [latency]
+  budget = { whole = 50, predict = 20 }
+"""
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -122,6 +142,29 @@ def _batch_options(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _latency_options(command: argparse.ArgumentParser) -> None:
+    _invoke_options(command)
+    command.add_argument(
+        "--times",
+        type=_whole(1_000_000),
+        default=100,
+        metavar="N",
+        help="how often each request is posted (100)",
+    )
+    command.add_argument(
+        "--concurrency",
+        type=_whole(MOST_AT_ONCE),
+        default=1,
+        metavar="N",
+        help=f"how many are under way at once, 1 to {MOST_AT_ONCE} (1)",
+    )
+    command.add_argument(
+        "--plot", type=Path, metavar="FILE.png", help="draw the phases at p50, p95 and p99 (needs matplotlib)"
+    )
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
+    command.epilog = LATENCY_EPILOG
+
+
 def _logs_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--follow", action="store_true", help="go on printing until Ctrl-C")
     command.add_argument(
@@ -136,9 +179,19 @@ def _rollback_options(command: argparse.ArgumentParser) -> None:
 _OPTIONS = {
     "batch-transform": _batch_options,
     "invoke": _invoke_options,
+    "latency": _latency_options,
     "logs": _logs_options,
     "rollback": _rollback_options,
 }
+
+
+def _whole(most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,7}", text) or not 1 <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number of 1 to {most}")
+        return int(text)
+
+    return read
 
 
 def _age(text: str) -> timedelta:

@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from deploy.denylist import find_secret
-from deploy.sections import Aws, Batch, Gcp, Section, Serving, Training
+from deploy.sections import Aws, Batch, Gcp, Latency, Section, Serving, Training
 
 FILE = "deploy.toml"
 # Source: the SageMaker API's ContainerDefinition, Environment: 1024 bytes for each key and each value.
@@ -58,6 +58,7 @@ class Config(Section):
     gcp: Gcp = Field(default_factory=_absent)
     serving: Serving = Serving()
     batch: Batch = Batch()
+    latency: Latency = Latency()
     training: Training = Training()
     environment: dict[str, str] = {}
 
@@ -158,6 +159,7 @@ def _section(path: list[str]) -> dict[str, FieldInfo]:
         "gcp": Gcp,
         "serving": Serving,
         "batch": Batch,
+        "latency": Latency,
         "training": Training,
     }
     if not path:

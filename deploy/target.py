@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from deploy.config import Config
+from deploy.latency.told import Told
 from deploy.package import Archive
 from deploy.plan import Change, Resource
 from deploy.training.bundles import Bundle
@@ -39,17 +40,29 @@ class NotServed(CloudError):
 
 @dataclass(frozen=True)
 class Request:
-    """One prediction asked for. An empty `accept` leaves the answer's content type to the container."""
+    """One prediction asked for. An empty `accept` leaves the answer's content type to the container.
+
+    `timed` asks the container to tell where the answer's time went.
+    """
 
     body: bytes
     content_type: str = "application/json"
     accept: str = ""
+    timed: bool = False
 
 
 @dataclass(frozen=True)
 class Answer:
+    """What came back, after how many milliseconds from the call, and how often the SDK asked again for it.
+
+    `told` is what the container said of its own part, if it was asked and the platform hands that on.
+    """
+
     body: bytes
     content_type: str
+    took_ms: float = 0.0
+    told: Told | None = None
+    retries: int = 0
 
 
 @dataclass(frozen=True)
@@ -166,6 +179,12 @@ class Target(Protocol):
 
     def invoke(self, config: Config, request: Request) -> Answer:
         """The endpoint's answer."""
+
+    def caller(self, config: Config) -> Callable[[Request], Answer]:
+        """What answers as `invoke` does, for many requests: it may be called from several threads at once.
+
+        The endpoint is looked up here and not again, so an answer takes no more calls than itself.
+        """
 
     def status(self, config: Config) -> dict[str, str]:
         """What the endpoint is and does; empty if there is none."""

@@ -19,6 +19,7 @@ from deploy.batch.cloud import Cloud, Storage, Transforms
 from deploy.batch.collecting import Work
 from deploy.batch.places import BatchError
 from deploy.config import Config
+from deploy.latency import LatencyError, measuring
 from deploy.package import Archive
 from deploy.plan import Resource
 from deploy.sections import Batch
@@ -69,6 +70,7 @@ EXPECTED = (
     CloudError,
     jobs.TrainingError,
     BatchError,
+    LatencyError,
     unpack.UnpackError,
     terminal.NoTerminal,
     OSError,
@@ -237,6 +239,12 @@ def invoke(run: Run, options: Namespace) -> None:
         if not answer.body.endswith(b"\n") and not answer.content_type.endswith("npy"):
             sys.stdout.buffer.write(b"\n")
         sys.stdout.buffer.flush()
+
+
+def latency(run: Run, options: Namespace) -> None:
+    """Replay the samples, or a file, and show where the time of the answers went."""
+    order = measuring.Order(_requests(run, options), options.times, options.concurrency, options.plot)
+    measuring.measure(run.target.caller(run.config), order, run.config.latency.budget)
 
 
 def status(run: Run, options: Namespace) -> None:

@@ -22,10 +22,15 @@ MAY_IMPORT = {
 PURE = {
     "deploy/plan.py": set(),
     "deploy/config.py": {"deploy.denylist", "deploy.sections"},
-    "deploy/sections.py": {"deploy.labels", "deploy.training.entries"},
+    "deploy/sections/section.py": set(),
+    "deploy/sections/clouds.py": {"deploy.labels", "deploy.sections.section"},
+    "deploy/sections/serving.py": {"deploy.latency.parts", "deploy.sections.section"},
+    "deploy/sections/jobs.py": {"deploy.training", "deploy.sections.section"},
     "deploy/labels.py": set(),
     "deploy/training/entries.py": {"deploy.denylist"},
     "deploy/denylist.py": set(),
+    "deploy/latency/parts.py": set(),
+    "deploy/latency/told.py": {"deploy.latency.parts"},
     "deploy/package/__init__.py": {"deploy.package"},
     "inference/serving/codecs.py": {"inference.serving"},
 }

@@ -6,8 +6,10 @@ knows. Every S3 call names the account that must own the bucket: a bucket's name
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ from deploy.aws import clients, cloudwatch, inventory, storage, trainings, trans
 from deploy.aws.clients import told, unless
 from deploy.aws.inventory import OWNER_TAG
 from deploy.config import DIGEST_ENTRY, Config, container_environment
+from deploy.latency import told as timings
 from deploy.plan import Change, Resource, versioned
 from deploy.target import Answer, CloudError, Event, Refused, Request, Say
 
@@ -204,16 +207,29 @@ def _is_gone(response: Mapping[str, Any]) -> bool:
 @told()
 def invoke(config: Config, request: Request) -> Answer:
     """The endpoint's answer; CloudError with the container's own words if it is none."""
-    accept = {"Accept": request.accept} if request.accept else {}
+    # Of an answer's headers the custom attributes alone come back.
+    asked = {"Accept": request.accept, "CustomAttributes": timings.ASKED if request.timed else ""}
+    given = {name: value for name, value in asked.items() if value}
+    runtime = clients.runtime(config.aws.region)
+    start = time.perf_counter()
     try:
-        answer = clients.runtime(config.aws.region).invoke_endpoint(
-            EndpointName=config.name, Body=request.body, ContentType=request.content_type, **accept
+        answer = runtime.invoke_endpoint(
+            EndpointName=config.name, Body=request.body, ContentType=request.content_type, **given
         )
+        body = answer["Body"].read()
     except ClientError as error:
         if error.response["Error"].get("Code") == "ValidationError" and "not found" in str(error):
             raise CloudError(f"endpoint {config.name!r} is not there: `deploy-endpoint` makes it") from error
         raise
-    return Answer(answer["Body"].read(), answer.get("ContentType", ""))
+    took = (time.perf_counter() - start) * 1000
+    told = timings.by_attributes(answer.get("CustomAttributes", ""))
+    retries = answer["ResponseMetadata"].get("RetryAttempts", 0)
+    return Answer(body, answer.get("ContentType", ""), took, told, retries)
+
+
+def caller(config: Config) -> Callable[[Request], Answer]:
+    """`invoke`, for many requests: its one call needs nothing looked up."""
+    return partial(invoke, config)
 
 
 @told()

@@ -13,6 +13,7 @@ from botocore.config import Config as ClientConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
 from deploy.aws import errors
+from deploy.latency import MOST_AT_ONCE
 from deploy.target import CloudError
 
 if TYPE_CHECKING:
@@ -39,7 +40,9 @@ def sagemaker(region: str) -> SageMakerClient:
 
 @cache
 def runtime(region: str) -> SageMakerRuntimeClient:
-    return boto3.client("sagemaker-runtime", region_name=region, config=SETTINGS)
+    # botocore keeps ten connections and makes each further one anew for its request.
+    many = SETTINGS.merge(ClientConfig(max_pool_connections=MOST_AT_ONCE))
+    return boto3.client("sagemaker-runtime", region_name=region, config=many)
 
 
 @cache

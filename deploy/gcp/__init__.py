@@ -7,6 +7,7 @@ one, and the last of them cannot be deleted.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -163,7 +164,13 @@ def _delete_model(config: Config, resource: Resource, say: Say) -> None:
 @told()
 def invoke(config: Config, request: Request) -> Answer:
     """The endpoint's answer; CloudError with the container's own words if it is none."""
-    return predictions.predict(config, request)
+    return predictions.caller(config)(request)
+
+
+@told()
+def caller(config: Config) -> Callable[[Request], Answer]:
+    """`invoke`, for many requests; the endpoint is looked up here alone."""
+    return predictions.caller(config)
 
 
 @told()

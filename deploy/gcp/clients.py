@@ -22,8 +22,10 @@ from google.auth.transport.requests import Request as HttpRequest
 from google.cloud import aiplatform_v1
 from google.cloud.storage import Client
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
+from requests.adapters import HTTPAdapter
 
 from deploy.gcp import errors
+from deploy.latency import MOST_AT_ONCE
 from deploy.target import CloudError
 
 # Where an API answers if it is not at its usual address: what Google's own command line, gcloud, reads
@@ -55,7 +57,11 @@ def credentials() -> Any:
 def session() -> Any:
     """For what the SDK's clients do not do."""
     make: Any = AuthorizedSession  # its arguments have no types
-    return make(credentials())
+    made = make(credentials())
+    # requests keeps ten connections and makes each further one anew for its request.
+    for scheme in ("https://", "http://"):
+        made.mount(scheme, HTTPAdapter(pool_maxsize=MOST_AT_ONCE))
+    return made
 
 
 @cache

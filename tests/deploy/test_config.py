@@ -61,12 +61,12 @@ MISTAKES = {
     "an unknown key at the top": (
         changed("keep_versions", "keep"),
         "deploy.toml: unknown key 'keep', expected one of aws, batch, environment, gcp, keep_versions, "
-        "name, serving, training",
+        "latency, name, serving, training",
     ),
     "an unknown section": (
         GOOD + "[servings]\nmax_queue = 1\n",
         "deploy.toml: unknown section 'servings', expected one of aws, batch, environment, gcp, "
-        "keep_versions, name, serving, training (did you mean 'serving'?)",
+        "keep_versions, latency, name, serving, training (did you mean 'serving'?)",
     ),
     "a filter that is none": (
         GOOD + "[batch]\ninput_filter = '$.a[1'\n",

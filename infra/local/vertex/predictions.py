@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 _SHAPES = frozenset({"endpoints/*:predict", "endpoints/*:rawPredict"})
 # Under the kit's server's own, so that no connection is used in the moment in which the container closes it.
 KEEP_ALIVE_S = 3.0
+
+
+# What rawPredict hands on beside the content type, to the container and back. Google's documents leave open
+# which headers do; these two carry what nothing depends on.
+HANDED_ON, HANDED_BACK = ("Slipway-Timing",), ("Server-Timing",)
 
 
 def predicts(method: str, path: Path | None) -> bool:
@@ -43,7 +49,7 @@ class Exchange:
 
     verb: str
     body: bytes
-    content_type: str
+    headers: Mapping[str, str]
     terms: Terms
 
 
@@ -63,8 +69,8 @@ class DataPlane:
             raise payloads.too_large(terms.payload_bytes, header(scope, b"content-length"))
         if path.verb == "predict":
             body = payloads.shared_request(body) if terms.shared else payloads.dedicated_request(body)
-        kind = "application/json" if path.verb == "predict" else header(scope, b"content-type")
-        exchange = Exchange(path.verb, body, kind, terms)
+        headers = _raw_headers(scope) if path.verb == "rawPredict" else {"Content-Type": "application/json"}
+        exchange = Exchange(path.verb, body, headers, terms)
         await send_answer(send, await self._answered(name, exchange))
 
     async def close(self) -> None:
@@ -108,15 +114,14 @@ class DataPlane:
         request = self._http().post(
             f"http://127.0.0.1:{container.port}{container.spec.predict_route}",
             data=exchange.body,
-            headers={"Content-Type": exchange.content_type} if exchange.content_type else {},
+            headers=exchange.headers,
             timeout=aiohttp.ClientTimeout(total=exchange.terms.timeout_s),
             allow_redirects=False,
         )
         try:
             async with request as answer:
                 said = await answer.read()
-                kind = answer.headers.get("Content-Type", "")
-                return _as_answer(deployment, exchange, (answer.status, kind, said))
+                return _as_answer(deployment, exchange, (answer.status, answer.headers, said))
         except TimeoutError as error:
             text = f"The model server did not answer within {exchange.terms.timeout_s:g} seconds."
             raise GoogleError("DEADLINE_EXCEEDED", text) from error
@@ -139,11 +144,20 @@ class DataPlane:
         return self._session
 
 
-def _as_answer(deployment: Deployment, exchange: Exchange, got: tuple[int, str, bytes]) -> Answer:
-    status, kind, said = got
+def _raw_headers(scope: Scope) -> dict[str, str]:
+    given = {name: header(scope, name.lower().encode()) for name in ("Content-Type", *HANDED_ON)}
+    return {name: value for name, value in given.items() if value}
+
+
+def _as_answer(
+    deployment: Deployment, exchange: Exchange, got: tuple[int, Mapping[str, str], bytes]
+) -> Answer:
+    status, headers, said = got
     if len(said) > exchange.terms.payload_bytes:
         text = f"The model server's answer exceeds the limit: {exchange.terms.payload_bytes} bytes."
         raise GoogleError("FAILED_PRECONDITION", text)
     if exchange.verb == "rawPredict":
-        return Answer(status, said, payloads.raw_headers(deployment, kind))
+        back = tuple((name.lower(), headers[name]) for name in HANDED_BACK if name in headers)
+        kind = headers.get("Content-Type", "")
+        return Answer(status, said, (*payloads.raw_headers(deployment, kind), *back))
     return Answer(200, payloads.prediction(status, said, deployment, exchange.terms.shared), JSON_TYPE)

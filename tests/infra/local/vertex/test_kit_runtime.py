@@ -66,6 +66,18 @@ def test_a_handler_is_served_from_files_or_from_the_archive(google, form):
     assert not is_alive(pid)
 
 
+def test_raw_predict_hands_on_what_asks_for_the_phases_and_what_tells_them(google):
+    files, digest = files_of()
+    endpoint = deployed(google, files, digest)
+    asked = {"Content-Type": "application/jsonlines", "Slipway-Timing": "1"}
+    told = endpoint.raw_predict(body=b"1\n", headers=asked)
+    assert (told.content, "predict;dur=" in told.headers["Server-Timing"]) == (b"3\n", True)
+    accepted = {"Content-Type": "application/jsonlines", "Accept": "text/csv"}
+    plain = endpoint.raw_predict(body=b"1\n", headers=accepted)
+    assert plain.headers["Content-Type"] == "application/jsonlines", "no other header reaches the container"
+    assert "Server-Timing" not in plain.headers
+
+
 def test_a_handler_that_cannot_load_fails_the_deployment_with_its_traceback(google):
     files, digest = files_of(weights="{")
     with pytest.raises(exceptions.FailedPrecondition, match="JSONDecodeError"):

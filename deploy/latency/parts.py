@@ -1,0 +1,32 @@
+"""The names of what an answer's time is made of. Pure.
+
+PHASES are those that the runtime tells (inference/serving/board.py); the network is the rest of the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+WHOLE, NETWORK = "whole", "network"
+PHASES = ("queue", "decode", "preprocess", "predict", "postprocess", "encode")
+MEASURED = (WHOLE, NETWORK, *PHASES)
+# The three parts of serving latency, and the way there and back.
+PARTS: Mapping[str, tuple[str, ...]] = {
+    "on the way": (NETWORK, "queue"),
+    "data input time": ("decode", "preprocess"),
+    "model time": ("predict",),
+    "correction of the result": ("postprocess", "encode"),
+}
+
+
+def wrong_budget(budget: Mapping[str, object]) -> list[str]:
+    """What is wrong with a table of milliseconds by phase, a sentence for each mistake."""
+    return [text for name, limit in budget.items() if (text := _wrong(name, limit))]
+
+
+def _wrong(name: str, limit: object) -> str:
+    if name not in MEASURED:
+        return f"{name!r} is no phase, expected one of {', '.join(MEASURED)}"
+    if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 < limit < float("inf"):
+        return f"{name} is {limit!r}, expected milliseconds above 0, such as 20"
+    return ""
