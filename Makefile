@@ -5,8 +5,9 @@
 
 PROJECT ?= .
 CLOUD ?= aws
+PEERS ?= fastapi flask litserve bentoml kserve
 PYTHON ?= python3
-export PROJECT CLOUD BODY CONTENT_TYPE ACCEPT TO SINCE INPUT OUTPUT ON_ERROR HEADER JOIN ENGINE
+export PROJECT CLOUD BODY CONTENT_TYPE ACCEPT TO SINCE INPUT OUTPUT ON_ERROR HEADER JOIN ENGINE TIMES CONCURRENCY PLOT
 
 PY := .venv/bin/python
 PIP := .venv/bin/pip --disable-pip-version-check
@@ -24,7 +25,7 @@ options = --project "$$PROJECT" --cloud "$$CLOUD" $(call flag,YES,--yes) $(call 
 address = $(if $(filter 1,$(LIVE)),,exports=$$($(PY) -m infra.local env --project "$$PROJECT") && eval "$$exports" &&)
 verb = @$(address) $(PY) -m deploy $@ $(options)
 
-.PHONY: help deploy-endpoint batch-transform plan invoke train status logs rollback destroy env local-up local-down test lint bench
+.PHONY: help deploy-endpoint batch-transform plan invoke latency train status logs rollback destroy env local-up local-down test lint bench bench-serving
 .DEFAULT_GOAL := help
 
 help: ## print this
@@ -46,6 +47,10 @@ plan: $(ready) ## show what deploy-endpoint would change
 
 invoke: $(ready) ## send the samples, or BODY=file CONTENT_TYPE=text/csv ACCEPT=application/json
 	$(verb) $(call given,BODY,--body) $(call given,CONTENT_TYPE,--content-type) $(call given,ACCEPT,--accept)
+
+latency: $(ready) ## show where the time of answers goes; TIMES=100 CONCURRENCY=8 PLOT=file.png
+	$(verb) $(call given,BODY,--body) $(call given,CONTENT_TYPE,--content-type) $(call given,ACCEPT,--accept) \
+		$(call given,TIMES,--times) $(call given,CONCURRENCY,--concurrency) $(call given,PLOT,--plot)
 
 train: $(ready) ## train the model anew, as a job, and bring it to build/model
 	$(verb)
@@ -86,9 +91,16 @@ bench: .venv/ready-bench ## measure what bench/README.md promises
 	@$(PY) -m bench.packaging
 	@$(PY) -m bench.batch --project "$$PROJECT" --memory
 
+bench-serving: $(patsubst %,.venv-bench/%/pyvenv.cfg,slipway echo $(PEERS)) ## serve beside PEERS="fastapi litserve …" OPTIONS="--seconds 8 …"
+	@$(PY) -m bench.serving $(OPTIONS)
+
+# A peer that cannot be installed here is a row that says so.
+.venv-bench/%/pyvenv.cfg: bench/serving/peers/requirements/%.txt | .venv/ready-tests
+	-@$(PY) -m bench.serving.peers make $*
+
 # Google's SDK is large: only who asks for CLOUD=gcp waits for it, once.
 ifeq ($(CLOUD),gcp)
-deploy-endpoint batch-transform plan invoke train status logs rollback destroy env local-up: .venv/ready-gcp
+deploy-endpoint batch-transform plan invoke latency train status logs rollback destroy env local-up: .venv/ready-gcp
 endif
 
 # The environment. Whatever is said here goes to stderr, so that `make -s env` prints export lines alone.
