@@ -9,6 +9,7 @@ docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-batch-code.html
 from __future__ import annotations
 
 import csv
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -59,6 +60,7 @@ _MOST_PAYLOAD_MB = 100
 _BATCH_BODY_TIMEOUT_S = 600
 _MOST_TRANSFORMS = 16
 _RECORDS, _ACCEPT = "SLIPWAY_BATCH_RECORDS", "SLIPWAY_BATCH_ACCEPT"
+_CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 _GS_URI = re.compile(r"gs://(?P<bucket>[a-z0-9][a-z0-9._-]{1,220}[a-z0-9])(?:/(?P<prefix>.*))?", re.DOTALL)
 
 
@@ -158,8 +160,21 @@ def transforms() -> int:
 
 
 def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """How many cores this process may use: those that it may run on, or as many as its time is worth."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, math.ceil(min(count, _quota())))
+
+
+def _quota() -> float:
+    """How many cores' time a container is given.
+
+    Source: docs.kernel.org/admin-guide/cgroup-v2.html, cpu.max
+    """
+    try:
+        quota, period = _CPU_MAX.read_text().split()
+        return int(quota) / int(period)
+    except (OSError, ValueError):  # there is no such file, or "max" in it
+        return math.inf
 
 
 def _is_job(env: Mapping[str, str]) -> bool:

@@ -125,7 +125,7 @@ class Supervisor:
             placed=True,
             fds=fds,
         )
-        self._workers = Workers(job)
+        self._workers = Workers(job, on_end=self._ended_worker)
         self._workers.start()
 
     def _model(self) -> Path:
@@ -150,19 +150,16 @@ class Supervisor:
 
     def _look(self) -> None:
         assert self._workers is not None
-        before = self._workers.pids
         self._workers.take(self._bell if not self._signals else None, _LOOK_EVERY_S)
         now = self._workers.pids
-        for place, pid in before.items():
-            if now.get(place) != pid:
-                self._ended_worker(self._board.slots[place], pid)
         self._call(self._be_open, len(now))
         if now and not self._signals:
             self._workers.fill()
         for place, pid in now.items():
             self._end_if_hung(self._board.slots[place], pid)
 
-    def _ended_worker(self, slot: Slot, pid: int) -> None:
+    def _ended_worker(self, place: int, pid: int) -> None:
+        slot = self._board.slots[place]
         if self._signals:
             self.status = max(self.status, int(slot.failed))
         else:

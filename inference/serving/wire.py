@@ -179,7 +179,9 @@ class Connection(asyncio.Protocol):
         self._received = 0
         self.deadline = self._loop.time() + self._wire.limits.body_timeout_s
         call = Call(self._parser.get_method(), path, self._headers, self._wire.limits)
-        call.close = not self._parser.should_keep_alive() or b"upgrade" in self._headers
+        # What HTTP/1.0 has for a connection that goes on is an extension, which half of its clients lack.
+        old = self._parser.get_http_version() == "1.0"
+        call.close = old or not self._parser.should_keep_alive() or b"upgrade" in self._headers
         self._receiving = call
         try:
             self._service.begin(call)
@@ -247,6 +249,7 @@ class Connection(asyncio.Protocol):
             return
         self._current = call.waits = None
         close = call.close or self._service.closing
+        self._count(call, reply.status)
         head = _head(reply, close)
         if call.method == b"HEAD":
             self.transport.write(head)
@@ -255,13 +258,13 @@ class Connection(asyncio.Protocol):
         else:
             self.transport.write(head)
             self.transport.write(reply.body)
-        self._end(call, reply.status, close)
+        self._rest(close)
 
     def _stream(self, call: Call, reply: Reply) -> None:
         """Send the head and the first piece. Without chunks, before HTTP/1.1, the end is the connection's."""
         call.waits = None
         chunked = self._parser.get_http_version() != "1.0"
-        call.close = call.close or self._service.closing or not chunked
+        call.close = call.close or self._service.closing
         self.transport.write(_head(reply, call.close, chunked))
 
         def feed(piece: bytes | None) -> None:
@@ -271,20 +274,25 @@ class Connection(asyncio.Protocol):
             self._current = call.feeds = None
             if piece is None:
                 self._stopped = True
+                self._count(call, HTTPStatus.INTERNAL_SERVER_ERROR)
                 self.transport.abort()
-                self._end(call, HTTPStatus.INTERNAL_SERVER_ERROR, close=False)
                 return
+            self._count(call, reply.status)
             self.transport.write(b"0\r\n\r\n" if chunked else b"")
-            self._end(call, reply.status, call.close)
+            self._rest(call.close)
             self._go_on()
 
         call.feeds = feed
         if reply.body:
             feed(reply.body)
 
-    def _end(self, call: Call, status: int, close: bool) -> None:
+    def _count(self, call: Call, status: int) -> None:
+        """Before its last byte goes out: who has the answer may ask another process how many are open."""
         call.status = status
         self._service.end(call)
+
+    def _rest(self, close: bool) -> None:
+        """Close, or wait for the next request."""
         if close:
             self._stop()
         elif self._receiving is None and not self._in_headers:

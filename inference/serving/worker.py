@@ -2,8 +2,9 @@
 
 The first one, the loader, imports the handler and loads the model. Where that is safe the workers are forked
 from it: loading is paid once, and all share the model's memory. A fork copies the calling thread alone, so it
-is safe only while loading has started no thread of its own and nothing is set up on a GPU; else the loader
-becomes the one worker that it has, and every further worker is a process that loads for itself.
+is safe only while loading has started no thread of its own and nothing is set up on a GPU; and a connection
+or a file that it holds open would have one place in it for all. Else the loader becomes the one worker that
+it has, and every further worker is a process that loads for itself.
 
 Messages are plain data (numbers, text, bytes, tuples): after the start our own modules are out of the
 handler's sight, and pickle would look for their classes in vain.
@@ -43,6 +44,7 @@ Life = Callable[[int], int]
 
 _REAP_S = 1.0
 _THREADS = Path("/proc/self/task")
+_OPEN = Path("/proc/self/fd")
 
 
 def run(arguments: list[str]) -> NoReturn:
@@ -110,10 +112,10 @@ def _loaded(wanted: Wanted) -> tuple[Predictor | OldHandler, bool]:
     """The handler, and whether this process may be forked."""
     write_no_bytecode()
     leave_to_handler()
-    before, began = _threads(), time.perf_counter()
+    before, held, began = _threads(), _held(), time.perf_counter()
     handler = loading.load(Path(wanted.model_dir))
     log.event(f"model loaded in {time.perf_counter() - began:.2f} s")
-    forks = wanted.may_fork and 0 < _threads() <= before and not _uses_gpu()
+    forks = wanted.may_fork and 0 < _threads() <= before and not _uses_gpu() and _held() <= held
     if wanted.count > 1 and (forks or wanted.copies):
         _keep_to_one_thread()
     return handler, forks
@@ -139,6 +141,17 @@ def _of_ours(handler: Predictor | OldHandler) -> Predictor:
 def _threads() -> int:
     """How many native threads this process has; 0 where nobody can say."""
     return len(list(_THREADS.iterdir())) if _THREADS.is_dir() else 0
+
+
+def _held() -> set[str]:
+    """What is open in this process: files, sockets, pipes."""
+    if not _OPEN.is_dir():
+        return set()
+    found = set()
+    for name in os.listdir(_OPEN):  # noqa: PTH208 - names alone
+        with contextlib.suppress(OSError):  # the descriptor by which the folder itself is read
+            found.add(str((_OPEN / name).readlink()))
+    return found
 
 
 def _uses_gpu() -> bool:

@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -113,6 +114,8 @@ class Workers:
     _crew: list[_Worker] = field(default_factory=list)
     _failed_starts: int = 0
     _retiring: bool = False
+    # Called with place and process ID of a worker that was ready and has ended, before another has its place.
+    on_end: Callable[[int, int], None] = lambda place, pid: None
 
     def start(self) -> None:
         """Load the handler and raise the workers: of those that have places, the first, to prove the others.
@@ -214,6 +217,8 @@ class Workers:
         worker.forget()
         if worker.loader is not None:
             worker.loader.end(at_once=True)
+        if worker.pid:
+            self.on_end(worker.place, worker.pid)
         if self._retiring:
             return None
         if not worker.pid:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,6 +24,8 @@ PROJECT, REGION, BUCKET = "slipway-tests", "us-central1", "slipway-tests-gcp"
 PLACE = f"projects/{PROJECT}/locations/{REGION}"
 IMAGE = f"{REGION}-docker.pkg.dev/{PROJECT}/slipway/serving:1"
 OWNER = "slipway-deployment"
+Send = Callable[[], Any]
+Around = Callable[[Send, str], Any]
 VERSION = re.compile(r"-[0-9a-f]{12}")
 
 
@@ -71,7 +73,8 @@ class Gcp:
 
     def __init__(self, local: Any) -> None:
         self.local = local
-        self._request = AuthorizedSession.request
+        self._around: list[Around] = []
+        self._used: set[Any] = set()
         options = {"api_endpoint": local.url}
         given = {"credentials": AnonymousCredentials(), "client_options": options}
         self.client = storage.Client(project=PROJECT, **given)
@@ -79,6 +82,7 @@ class Gcp:
         self.models = aiplatform_v1.ModelServiceClient(transport="rest", **given)
         self.endpoints = aiplatform_v1.EndpointServiceClient(transport="rest", **given)
         self.jobs = aiplatform_v1.JobServiceClient(transport="rest", **given)
+        self._watch()
         if not self.client.lookup_bucket(BUCKET):
             self.client.create_bucket(BUCKET)
 
@@ -136,16 +140,19 @@ class Gcp:
         self.endpoints.delete_endpoint(name=name).result(30)
 
     def forget(self) -> None:
-        AuthorizedSession.request = self._request
+        self._around.clear()
+        # Closed, since an interrupted verb leaves them to the garbage collector, which warns of it.
+        while self._used:
+            self._used.pop().close()
         forget()
 
     def on_call(self, heard: Callable[[str], None]) -> None:
-        def after(send: Callable[[], Any], operation: str) -> Any:
-            answer = send()
+        def after(send: Send, operation: str) -> Any:
+            answered = send()
             heard(operation)
-            return answer
+            return answered
 
-        self._around_each_call(after)
+        self._around.append(after)
 
     def refuse(self, operation: str, status: int, message: str = "no") -> None:
         document = {"error": {"code": status, "message": message, "details": []}}
@@ -156,10 +163,10 @@ class Gcp:
         self._answer(operation, 200, {"name": f"{PLACE}/operations/1", "done": True, "response": nothing})
 
     def _answer(self, operation: str, status: int, document: dict[str, Any]) -> None:
-        def instead(send: Callable[[], Any], called: str) -> Any:
+        def instead(send: Send, called: str) -> Any:
             return answer(called, status, document) if called == operation else send()
 
-        self._around_each_call(instead)
+        self._around.append(instead)
 
     def without_credentials(self, patch: Any) -> None:
         # What NO_GCE_CHECK=true does in a new process: the machine's are all that the local cloud gives.
@@ -171,28 +178,28 @@ class Gcp:
         self.client.create_bucket("slipway-of-others-gcp", project="somebody-else")
         return "slipway-of-others-gcp"
 
-    @cached_property
-    def _own(self) -> set[int]:
-        """Sessions of the tests' own, of which nobody is told."""
-        return {id(one) for one in (self.client._http, *self._sessions())}
+    def _watch(self) -> None:
+        """Have every call of every session of Google's but ours go through `_around`."""
+        self._request, ours = AuthorizedSession.request, {self.client._http, *self._sessions()}
+
+        def request(session: Any, method: str, url: str, *given: Any, **named: Any) -> Any:
+            if session in ours:
+                return self._request(session, method, url, *given, **named)
+            self._used.add(session)
+            send: Send = partial(self._request, session, method, url, *given, **named)
+            for around in self._around:
+                send = partial(around, send, operation_of(method, url))
+            return send()
+
+        AuthorizedSession.request = request
 
     def _sessions(self) -> list[Any]:
         return [one.transport._session for one in (self.models, self.endpoints, self.jobs)]
 
-    def _around_each_call(self, around: Callable[[Callable[[], Any], str], Any]) -> None:
-        inner, own = AuthorizedSession.request, self._own
-
-        def request(session: Any, method: str, url: str, *given: Any, **named: Any) -> Any:
-            def send() -> Any:
-                return inner(session, method, url, *given, **named)
-
-            return send() if id(session) in own else around(send, operation_of(method, url))
-
-        AuthorizedSession.request = request
-
     def close(self) -> None:
         """Ends its connections."""
         self.forget()
+        AuthorizedSession.request = self._request
         for session in (self.client, *self._sessions()):
             session.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -179,3 +180,13 @@ def test_a_wrong_value_is_refused_in_a_job_and_not_looked_at_elsewhere(name, val
 def test_a_wrong_value_is_refused_with_its_name(name, value):
     with pytest.raises(StartError, match=f"^{name}: "):
         settings.read({name: value})
+
+
+@pytest.mark.parametrize(
+    ("limit", "count"), [("50000 100000", 1), ("150000 100000", 2), ("max 100000", 9), ("", 9)]
+)
+def test_a_container_has_as_many_cores_as_its_time_is_worth(monkeypatch, tmp_path, limit, count):
+    (tmp_path / "cpu.max").write_text(limit)
+    monkeypatch.setattr(settings, "_CPU_MAX", tmp_path / "cpu.max")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(9)))
+    assert settings.cores() == count
