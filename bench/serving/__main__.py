@@ -99,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="'NAME KEY=VALUE …'",
         help="one more row of ours: kit=FOLDER (another checkout), model=FOLDER with workload=encoder "
-        "(what `make optimize` wrote), SLIPWAY_…=value (a setting)",
+        "(with a lighter model, say), SLIPWAY_…=value (a setting)",
     )
     add(
         "--environments",

@@ -24,7 +24,7 @@ REMEDIES: Mapping[str, str] = {
     ),
     "predict": (
         "[serving] cache for requests that come again, a bigger [serving] max_batch_size where many come "
-        "together, or a lighter model (`make optimize`)"
+        "together, or a lighter model"
     ),
     "postprocess": (
         "all predictions of a batch at once, without a loop, and what does not depend on the prediction "

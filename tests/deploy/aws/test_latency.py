@@ -113,7 +113,7 @@ def test_a_broken_budget_is_told_with_a_remedy_and_exit_status_1(slow, deploy, c
     told = capsys.readouterr()
     predict, whole = told.err.removeprefix("error: ").strip().splitlines()
     assert predict.startswith("deploy.toml: [latency] budget: predict took ")
-    assert predict.endswith("or a lighter model (`make optimize`)")
+    assert predict.endswith("or a lighter model")
     assert whole.startswith("deploy.toml: [latency] budget: whole took ") and "% of it is predict: " in whole
     assert "   10000\n" in told.out
 

@@ -23,7 +23,7 @@ def test_a_broken_budget_is_told_with_its_figure_and_a_remedy(rows):
     assert told.startswith(
         "deploy.toml: [latency] budget: predict took 95.00 ms at p95, expected at most 94.9: [serving] cache"
     )
-    assert "`make optimize`" in told
+    assert "a lighter model" in told
 
 
 @pytest.mark.parametrize(
