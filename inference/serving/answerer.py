@@ -19,7 +19,8 @@ from inference.serving.batcher import Job
 from inference.serving.batching import Answered, Batches
 from inference.serving.board import Board
 from inference.serving.carried import Carrier
-from inference.serving.endpoint import Endpoint, leave
+from inference.serving.ending import leave
+from inference.serving.endpoint import Endpoint
 from inference.serving.handlers import OldHandler
 from inference.serving.predictor import Predictor
 from inference.serving.settings import Settings

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import NoReturn
 
 from inference.serving import front, log
 from inference.serving.batcher import Batcher, Job
 from inference.serving.board import Slot
+from inference.serving.ending import leave
 from inference.serving.errors import StartError, Unavailable
 from inference.serving.exchange import Reply
 from inference.serving.predictor import describe
@@ -158,11 +157,3 @@ def _unforeseen(error: BaseException) -> StartError:
     failure = StartError(f"the model's thread ended: {describe(error)}")
     failure.__cause__ = error
     return failure
-
-
-def leave(status: int) -> NoReturn:
-    """End now, past Python's own exit, which would wait for the handler's threads."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(Exception):  # the handler may have closed it, or put something else there
-            stream.flush()
-    os._exit(status)

@@ -19,7 +19,7 @@ from pathlib import Path
 from inference.serving import answerer, artifact, front, log, manifest, storage
 from inference.serving.batcher import Batcher
 from inference.serving.board import Board, Slot
-from inference.serving.endpoint import leave
+from inference.serving.ending import leave
 from inference.serving.errors import StartError
 from inference.serving.predictor import describe
 from inference.serving.server import Service

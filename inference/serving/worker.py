@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from inference.serving import loading, log
+from inference.serving.ending import leave
 from inference.serving.errors import StartError
 from inference.serving.handlers import OldHandler
 from inference.serving.isolation import leave_to_handler, write_no_bytecode
@@ -51,7 +52,7 @@ def run(arguments: list[str]) -> NoReturn:
     """The whole process."""
     ended = main(arguments)
     if threading.active_count() > 1:
-        _leave(ended)
+        leave(ended)
     sys.exit(ended)
 
 
@@ -228,14 +229,7 @@ def _run(end: int, life: Life) -> NoReturn:
     except BaseException as error:  # whatever it is: it must not run on into what the loader does
         log.failure("the runtime itself failed in a worker", error, indent="  ")
     finally:
-        _leave(status)
-
-
-def _leave(status: int) -> NoReturn:
-    """End past Python's exit, which would wait for the handler's threads."""
-    with contextlib.suppress(Exception):  # the handler may have closed it, or put something else there
-        sys.stdout.flush()
-    os._exit(status)
+        leave(status)
 
 
 def _serve(end: int, answer: Answer) -> int:

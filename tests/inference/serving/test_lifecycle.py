@@ -6,6 +6,7 @@ import signal
 import socket
 
 import pytest
+from waiting import is_alive
 
 GOOD = "class Handler:\n    def load(self, model_dir): pass\n    def predict(self, inputs): return inputs\n"
 
@@ -193,7 +194,7 @@ def test_the_handlers_own_modules_import_whatever_they_are_called(serve):
     assert served.post(b"[1, 2]").json == ["theirs", "theirs too"]
 
 
-def test_a_handler_may_start_processes_of_its_own(serve):
+def test_a_handler_may_start_processes_of_its_own_and_they_end_with_it(serve, until):
     handler = """
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -205,8 +206,13 @@ class Handler:
     def load(self, model_dir):
         self.pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
     def predict(self, inputs):
+        if inputs == ["who"]:
+            return list(self.pool._processes)
         return list(self.pool.map(double, inputs))
 """
-    served = serve(handler).wait_ready()
+    served = serve(handler, SLIPWAY_WORKERS="1").wait_ready()
     assert served.post(b"[1, 2]").json == [2, 4]
+    (child,) = served.post(b'["who"]').json
+    assert is_alive(child)
     assert served.stop() == 0
+    until(lambda: not is_alive(child))
