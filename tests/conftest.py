@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -55,6 +56,10 @@ instance_type = "ml.m7i.large"
 [training]
 image = "{IMAGE}"
 """
+
+# A shell that runs the tests in the background has them ignore Ctrl-C, and so whatever they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass
