@@ -31,7 +31,8 @@ Handler = Predictor | OldHandler
 # What takes jobs to their replies, a part of them at a time.
 Answers = Callable[[list[Job]], Iterator[Answered]]
 
-DRAIN = "drain"  # what a worker is told; told again, it ends at once
+# What a worker is told: that new connections are its own; to finish and end (told again, to end at once).
+ACCEPT, DRAIN = "accept", "drain"
 
 
 def life(given: tuple[str, int, int, int]) -> Callable[[Handler, int], int]:
@@ -67,16 +68,21 @@ class Worker(Endpoint):
     first = False  # of the server's workers
 
     def on_start(self) -> None:
-        """Accept nothing before the model is ready: until then the supervisor says so."""
+        """Accept nothing before the model is ready and the supervisor has left the socket to the workers: it
+        says until then that the model loads."""
         self._loop.add_reader(self.supervisor.fileno(), self._told)
         self._loop.add_signal_handler(signal.SIGINT, lambda: None)
         self.on_open = lambda: self.supervisor.send(os.getpid())
 
     def _told(self) -> None:
         try:
-            self.stop(self.supervisor.recv())
+            told = self.supervisor.recv()
         except (EOFError, OSError):  # the supervisor was killed
             leave(1)
+        if told == ACCEPT:
+            self.accept()
+        else:
+            self.stop(told)
 
 
 def _answer(endpoint: Worker, chosen: Settings, handler: Handler, model_dir: Path) -> None:

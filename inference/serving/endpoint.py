@@ -38,7 +38,7 @@ class Endpoint:
         self.batcher = Batcher(settings.max_queue, slot)
         self.slot = slot
         self.status = 0
-        self.on_open: Callable[[], None] = lambda: None
+        self.on_open: Callable[[], None] = self.accept  # called once the model is ready
         self._settings = settings
         self._listening = listening
         self.service = Service(settings, self.batcher, slot)
@@ -105,9 +105,12 @@ class Endpoint:
     def _open(self) -> None:
         if self.service.state == "loading":
             self.service.state = "ready"
-            self._front.accept(True)
-            self.slot.ready = 1
             self.on_open()
+
+    def accept(self) -> None:
+        """Take new connections, ready to answer them."""
+        self._front.accept(True)
+        self.slot.ready = 1
 
     def _live(self, live: Callable[[], None]) -> None:
         try:

@@ -45,6 +45,9 @@ class Supervisor:
         self._workers: Workers | None = None
         self._bell, self._rope = os.pipe()
         self._signals = 0
+        self._accepting: dict[
+            int, int
+        ] = {}  # the process IDs of the workers that were told to, by their places
         self._answered = False  # whether a worker was ever ready
         self.status = 0
 
@@ -85,13 +88,17 @@ class Supervisor:
             workers.close()
         leave(0)
 
-    def _be_open(self, ready: int) -> None:
-        """Leave new connections to the workers while there are any."""
-        if ready and not self._answered:
-            log.event("ready")
+    def _be_open(self, ready: dict[int, int]) -> None:
+        """Leave new connections to the workers while there are any; a new one may have them from then on."""
         if self._service.state == "loading":
             self._front.accept(not ready)
-        self._answered = self._answered or bool(ready)
+        if ready and not self._answered:
+            log.event("ready")
+            self._answered = True
+        for place, pid in ready.items():
+            if self._accepting.get(place) != pid and self._workers is not None:
+                self._workers.tell(place, answerer.ACCEPT)
+        self._accepting = ready
 
     # --- The thread that watches the workers ---
 
@@ -152,7 +159,7 @@ class Supervisor:
         assert self._workers is not None
         self._workers.take(self._bell if not self._signals else None, _LOOK_EVERY_S)
         now = self._workers.pids
-        self._call(self._be_open, len(now))
+        self._call(self._be_open, now)
         if now and not self._signals:
             self._workers.fill()
         for place, pid in now.items():

@@ -147,6 +147,13 @@ class Workers:
         """The places that are taken, by workers that are ready or on their way."""
         return [worker.place for worker in self._crew]
 
+    def tell(self, place: int, message: Any) -> None:
+        """Send this to the worker at that place; one that has died meanwhile is found out by take."""
+        for worker in list(self._crew):
+            if worker.place == place and worker.pid:
+                with contextlib.suppress(OSError):
+                    worker.connection.send(message)
+
     def retire(self, message: Any) -> None:
         """Send every worker this message; none that ends from now on is replaced."""
         self._retiring = True

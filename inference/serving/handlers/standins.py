@@ -67,3 +67,14 @@ class _Loader(Loader):
     def exec_module(self, module: ModuleType) -> None:
         module.__doc__ = "Slipway's stand-in for a module that is not installed."
         vars(module).update(self.content)
+
+        def submodule(name: str) -> Any:
+            # Of a real package most submodules are loaded with it, and so are names of it.
+            try:
+                if name.startswith("__"):  # asked for by the import itself
+                    raise ModuleNotFoundError
+                return importlib.import_module(f"{module.__name__}.{name}")
+            except ModuleNotFoundError:
+                raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}") from None
+
+        vars(module)["__getattr__"] = submodule

@@ -57,3 +57,9 @@ def _restore(before: dict[str, ModuleType]) -> None:
 
 def _is_below(module: str, names: tuple[str, ...]) -> bool:
     return any(module == name or module.startswith(f"{name}.") for name in names)
+
+
+@pytest.fixture(autouse=True)
+def no_bytecode(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the runtime has it before it loads a handler: the model's folder stays as it is."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
