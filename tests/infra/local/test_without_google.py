@@ -30,7 +30,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("without-google")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True, timeout=60)
     (packages,) = place.glob("lib/python*/site-packages")
-    for here in map(Path, site.getsitepackages()):
+    for here in filter(Path.is_dir, map(Path, site.getsitepackages())):
         for one in here.iterdir():
             if not one.name.startswith(FOREIGN) and one.suffix != ".pth":
                 (packages / one.name).symlink_to(one)
