@@ -193,8 +193,7 @@ def test_told_to_stop_it_leaves_no_process_and_nothing_half_done(batch, number, 
     batch.put("b.jsonl", [*range(9000), "sleep"])
     running = batch.start()
     until(lambda: (batch.output / "a.jsonl.out").exists())
-    processes = workers_of(running.pid)
-    assert len(processes) == 3
+    processes = until(lambda: len(found := workers_of(running.pid)) == 3 and found)
     running.send_signal(number)
     said, _ = running.communicate(timeout=20)
     assert running.returncode == status
