@@ -74,6 +74,10 @@ class Worker(Endpoint):
         self._loop.add_signal_handler(signal.SIGINT, lambda: None)
         self.on_open = lambda: self.supervisor.send(os.getpid())
 
+    def leave_socket(self) -> None:
+        """Take no new connections: the supervisor has the socket again, and outlives this process."""
+        self._front.accept(False)
+
     def _told(self) -> None:
         try:
             told = self.supervisor.recv()

@@ -98,6 +98,9 @@ class Endpoint:
         """Accept from the start: /ping says that the model is loading while it does."""
         self._front.accept(True)
 
+    def leave_socket(self) -> None:
+        """On a drain: who is alone goes on accepting, and says that it takes nothing new."""
+
     def _beat(self) -> None:
         self.slot.beat = time.monotonic()
         self._loop.call_later(_BEAT_S, self._beat)
@@ -134,6 +137,7 @@ class Endpoint:
 
     async def _drain(self, reason: str) -> None:
         self.service.state = "draining"
+        self.leave_socket()
         seconds = self._settings.drain_s
         log.event(f"{reason}: finishing {self.slot.in_flight} requests, at most {seconds:g} s")
         deadline = time.monotonic() + seconds

@@ -26,6 +26,7 @@ from inference.serving.exchange import Reply
 _MAX_HEADER_BYTES = 64 * 1024
 # Longer than a load balancer keeps its connections, so that it is never us who closes one it is about to use.
 _KEEP_ALIVE_S = 75.0
+_NEW_S = 0.3
 _SMALL = 64 * 1024  # bytes that are cheaper to copy than to write in a call of their own
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _STATUS_LINES = {one.value: b"HTTP/1.1 %d %s\r\n" % (one, one.phrase.encode()) for one in HTTPStatus}
@@ -84,6 +85,7 @@ class Connection(asyncio.Protocol):
         "_headers",
         "_in_headers",
         "_loop",
+        "_new_until",
         "_parser",
         "_receiving",
         "_received",
@@ -108,6 +110,7 @@ class Connection(asyncio.Protocol):
         self._in_headers = self._stopped = False
         self._received = 0  # bytes since the message began, or the last one ended
         self.deadline = self._loop.time() + wire.limits.header_timeout_s
+        self._new_until = self._loop.time() + _NEW_S
 
     # --- The transport's calls ---
 
@@ -156,6 +159,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self._headers, self._url, self._in_headers = {}, b"", True
+        self._new_until = 0.0
         self._received = 0
         self.deadline = self._loop.time() + self._wire.limits.header_timeout_s
 
@@ -335,8 +339,9 @@ class Connection(asyncio.Protocol):
     # --- Limits ---
 
     def close_idle(self) -> None:
-        """Close it if nothing is asked on it."""
-        if self._current is None and self._receiving is None and not self._calls:
+        """Close it if nothing is asked on it; a new one's first request may be on its way."""
+        coming = self._loop.time() < self._new_until
+        if self._current is None and self._receiving is None and not self._calls and not coming:
             self._stop()
 
     def late(self) -> None:

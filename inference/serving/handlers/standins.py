@@ -19,6 +19,17 @@ from typing import Any
 Modules = Mapping[str, Mapping[str, Any]]
 
 
+def hide(package: str, modules: Modules) -> None:
+    """Let these modules be imported in the place of those that are installed, which cannot be: a part of the
+    package is missing. `package` is as in offer."""
+    shared = commonprefix([name.split(".") for name in modules])
+    sys.meta_path.insert(0, finder := _Finder())
+    for name, content in modules.items():
+        finder.add(name, content, package)
+        for length in range(len(shared), name.count(".") + 1):
+            finder.add(".".join(name.split(".")[:length]), {}, package)
+
+
 def offer(package: str, modules: Modules) -> None:
     """Let these modules be imported wherever nothing of their name is installed; their parents come by
     themselves. `package` is what pip would install them by. To offer a module again adds to what it holds."""

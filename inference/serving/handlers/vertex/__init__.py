@@ -7,6 +7,7 @@ and into which the predictor fetches the model's files.
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import os
 import shutil
@@ -58,7 +59,7 @@ def load(model_dir: Path, entry: Entry) -> VertexHandler:
 
     This process's working folder changes: files are found by relative names, as in Google's container.
     """
-    standins.offer("google-cloud-aiplatform[prediction]", sdk.MODULES)
+    _stand_in()
     standins.offer("fastapi", web.MODULES)
     _enter_folder(model_dir)
     code = starting.code_dir(model_dir)
@@ -69,6 +70,14 @@ def load(model_dir: Path, entry: Entry) -> VertexHandler:
     if not callable(getattr(made, "handle", None)):
         raise StartError(f"{_named(entry)}: class {handler.__name__} has no handle; expected handle(request)")
     return VertexHandler(f"Vertex AI {_named(entry)}", made)
+
+
+def _stand_in() -> None:
+    """Offer our part of Google's SDK; its own fails without what the extra [prediction] installs."""
+    package = "google-cloud-aiplatform[prediction]"
+    whole = all(importlib.util.find_spec(name) for name in ("fastapi", "docker"))
+    stand_in = standins.offer if whole else standins.hide
+    stand_in(package, sdk.MODULES)
 
 
 def _enter_folder(model_dir: Path) -> None:
