@@ -385,8 +385,10 @@ def _samples(project: Path) -> list[Request]:
     """A request for each line of samples.jsonl; none without the file.
 
     It goes as what it is, a line of JSON Lines: as JSON, an instance that is a list would look like many.
+    To a handler of another server it goes as JSON, which all of them read, and where a body is one request.
     """
     path = project / "inference" / "samples.jsonl"
     if not path.is_file():
         return []
-    return [Request(text, CONTENT_TYPES[".jsonl"]) for text in path.read_bytes().splitlines() if text.strip()]
+    kind = CONTENT_TYPES[".json" if package.is_of_another_server(path.parent) else ".jsonl"]
+    return [Request(text, kind) for text in path.read_bytes().splitlines() if text.strip()]

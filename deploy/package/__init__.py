@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from deploy.package.members import Member, PackageError, collect, folders, shown
-from deploy.package.preflight import check_handler, check_samples
+from deploy.package.preflight import check_handler, check_samples, is_of_another_server
 from deploy.package.tarball import Progress, TarballWriter
 
-__all__ = ["Archive", "PackageError", "build", "check"]
+__all__ = ["Archive", "PackageError", "build", "check", "is_of_another_server"]
 
 
 @dataclass(frozen=True)

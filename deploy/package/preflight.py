@@ -32,13 +32,12 @@ def check_handler(code: Path) -> None:
 
     One that was written for another server may have any name: its files need only be Python.
     """
-    trees = {path.name: _parsed(path) for path in sorted(code.glob("*.py")) if path.name in _ENTRIES}
-    if any(code.glob("*.mar")) or any(map(_is_old, trees.values())) or any(_others(code)):
+    if is_of_another_server(code):
         return
     path = code / "handler.py"
-    if path.name not in trees:
+    if not path.is_file():
         raise PackageError(str(path), "is not there", "write a class Handler with load and predict in it")
-    tree = trees[path.name]
+    tree = _parsed(path)
     if any(_is_dynamic(node) for node in ast.walk(tree)):
         return
     if not any("Handler" in _bound_names(node) for node in ast.walk(tree)):
@@ -76,6 +75,15 @@ def _parsed(path: Path) -> ast.Module:
         raise PackageError(f"{path}:{error.lineno or 1}", said, "mend the syntax") from error
     except (ValueError, RecursionError, MemoryError) as error:
         raise PackageError(str(path), f"cannot be parsed ({error})", "mend the file") from error
+
+
+def is_of_another_server(code: Path) -> bool:
+    """Whether the code's folder holds a handler that was written for another server.
+
+    PackageError for an entry file that is no Python.
+    """
+    entries = [_parsed(path) for path in sorted(code.glob("*.py")) if path.name in _ENTRIES]
+    return any(code.glob("*.mar")) or any(map(_is_old, entries)) or any(_others(code))
 
 
 def _others(code: Path) -> Iterator[bool]:

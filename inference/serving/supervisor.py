@@ -45,9 +45,8 @@ class Supervisor:
         self._workers: Workers | None = None
         self._bell, self._rope = os.pipe()
         self._signals = 0
-        self._accepting: dict[
-            int, int
-        ] = {}  # the process IDs of the workers that were told to, by their places
+        # The workers that were told to accept: their process IDs by their places.
+        self._accepting: dict[int, int] = {}
         self._answered = False  # whether a worker was ever ready
         self.status = 0
 
@@ -55,9 +54,12 @@ class Supervisor:
         """Serve until told to stop; the status to exit with."""
         watch = threading.Thread(target=self._watch, name="workers", daemon=True)
         front.run(lambda: self._serve(watch))
+        self._remove_download()
+        return self.status
+
+    def _remove_download(self) -> None:
         if self._downloads is not None:
             shutil.rmtree(self._downloads, ignore_errors=True)
-        return self.status
 
     # --- The event loop ---
 
@@ -86,6 +88,7 @@ class Supervisor:
         log.event("stopped while the model was loading")
         if workers is not None:
             workers.close()
+        self._remove_download()
         leave(0)
 
     def _be_open(self, ready: dict[int, int]) -> None:

@@ -109,3 +109,14 @@ def test_an_endpoint_that_was_deleted_with_its_model_still_there_is_made_again(c
     assert held(iris) < before
     assert deploy(iris) == 0
     assert held(iris) == before
+
+
+def test_a_handler_of_another_server_is_deployed_as_it_is(iris, deploy, capsys):
+    (iris / "inference/handler.py").unlink()
+    (iris / "inference/inference.py").write_text(
+        "def model_fn(model_dir):\n    return 3\n\n\ndef predict_fn(data, model):\n    return model * data\n"
+    )
+    assert deploy(iris) == 0
+    told = capsys.readouterr().out
+    assert "iris answered 2 of 2 samples" in told
+    assert "-> 3" in told
