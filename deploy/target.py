@@ -17,6 +17,7 @@ from deploy.plan import Change, Resource
 from deploy.training.bundles import Bundle
 
 Say = Callable[[str], None]  # takes the state of what is under way, as often as it is looked at
+Heard = Callable[[bytes], object]  # takes an answer's pieces as they come; one that comes whole is one piece
 
 
 class CloudError(Exception):
@@ -38,24 +39,31 @@ class NotServed(CloudError):
         self.since = since
 
 
+def ignored(piece: bytes) -> None:
+    """Hears a piece, and does nothing with it."""
+
+
 @dataclass(frozen=True)
 class Request:
     """One prediction asked for. An empty `accept` leaves the answer's content type to the container.
 
-    `timed` asks the container to tell where the answer's time went.
+    `timed` asks the container to tell where the answer's time went, `streams` is for an answer that comes in
+    pieces.
     """
 
     body: bytes
     content_type: str = "application/json"
     accept: str = ""
     timed: bool = False
+    streams: bool = False
 
 
 @dataclass(frozen=True)
 class Answer:
     """What came back, after how many milliseconds from the call, and how often the SDK asked again for it.
 
-    `told` is what the container said of its own part, if it was asked and the platform hands that on.
+    `told` is what the container said of its own part, if it was asked and the platform hands that on; of an
+    answer that came in pieces it is the part before the first one, which was here after `first_ms`.
     """
 
     body: bytes
@@ -63,6 +71,7 @@ class Answer:
     took_ms: float = 0.0
     told: Told | None = None
     retries: int = 0
+    first_ms: float | None = None  # None of an answer that came whole
 
 
 @dataclass(frozen=True)
@@ -177,8 +186,8 @@ class Target(Protocol):
         Raises Refused if nothing was changed, NotServed if the endpoint settled on something else.
         """
 
-    def invoke(self, config: Config, request: Request) -> Answer:
-        """The endpoint's answer."""
+    def invoke(self, config: Config, request: Request, heard: Heard = ignored) -> Answer:
+        """The endpoint's answer. CloudError also where it breaks off after some of its pieces."""
 
     def caller(self, config: Config) -> Callable[[Request], Answer]:
         """What answers as `invoke` does, for many requests: it may be called from several threads at once.

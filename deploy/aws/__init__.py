@@ -6,22 +6,28 @@ knows. Every S3 call names the account that must own the bucket: a bucket's name
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
-from deploy.aws import clients, cloudwatch, inventory, storage, trainings, transforms, waiting
+from deploy.aws import (
+    clients,
+    cloudwatch,
+    examples,
+    inventory,
+    predictions,
+    storage,
+    trainings,
+    transforms,
+    waiting,
+)
 from deploy.aws.clients import told, unless
 from deploy.aws.inventory import OWNER_TAG
 from deploy.config import DIGEST_ENTRY, Config, container_environment
-from deploy.latency import told as timings
 from deploy.plan import Change, Resource, versioned
-from deploy.target import Answer, CloudError, Event, Refused, Request, Say
+from deploy.target import Answer, CloudError, Event, Heard, Refused, Request, Say, ignored
 
 if TYPE_CHECKING:
     from deploy.package import Archive
@@ -75,16 +81,7 @@ def _tags(config: Config) -> list[dict[str, str]]:
 
 def example(config: Config, request: Request) -> str:
     """Lines of Python that post the request through boto3 and print the answer."""
-    return f"""\
-import boto3
-
-runtime = boto3.client("sagemaker-runtime", region_name="{config.aws.region}")
-answer = runtime.invoke_endpoint(
-    EndpointName="{config.name}",
-    ContentType="{request.content_type}",
-    Body={request.body!r},
-)
-print(answer["Body"].read().decode())"""
+    return examples.program(config, request)
 
 
 def check(config: Config) -> None:
@@ -176,14 +173,10 @@ def _delete(config: Config, resource: Resource) -> None:
             s3.delete_object(**bucket, Key=resource.name)
         elif resource.kind == "upload":
             s3.abort_multipart_upload(**bucket, Key=resource.name, UploadId=resource.version)
-        elif resource.kind == "training_files":
-            trainings.remove_files(config)
-        elif resource.kind == "training_job":
-            trainings.end(config, resource.name)
-        elif resource.kind == "batch_files":
-            transforms.remove_files(config)
-        elif resource.kind == "transform_job":
-            transforms.end(config, resource.name)
+        elif resource.kind in trainings.LEFT:
+            trainings.remove(config, resource)
+        elif resource.kind in transforms.LEFT:
+            transforms.remove(config, resource)
         elif resource.kind == "log_group":
             clients.logs(config.aws.region).delete_log_group(logGroupName=resource.name)
         else:
@@ -205,26 +198,9 @@ def _is_gone(response: Mapping[str, Any]) -> bool:
 
 
 @told()
-def invoke(config: Config, request: Request) -> Answer:
+def invoke(config: Config, request: Request, heard: Heard = ignored) -> Answer:
     """The endpoint's answer; CloudError with the container's own words if it is none."""
-    # Of an answer's headers the custom attributes alone come back.
-    asked = {"Accept": request.accept, "CustomAttributes": timings.ASKED if request.timed else ""}
-    given = {name: value for name, value in asked.items() if value}
-    runtime = clients.runtime(config.aws.region)
-    start = time.perf_counter()
-    try:
-        answer = runtime.invoke_endpoint(
-            EndpointName=config.name, Body=request.body, ContentType=request.content_type, **given
-        )
-        body = answer["Body"].read()
-    except ClientError as error:
-        if error.response["Error"].get("Code") == "ValidationError" and "not found" in str(error):
-            raise CloudError(f"endpoint {config.name!r} is not there: `deploy-endpoint` makes it") from error
-        raise
-    took = (time.perf_counter() - start) * 1000
-    told = timings.by_attributes(answer.get("CustomAttributes", ""))
-    retries = answer["ResponseMetadata"].get("RetryAttempts", 0)
-    return Answer(body, answer.get("ContentType", ""), took, told, retries)
+    return predictions.predict(config, request, heard)
 
 
 def caller(config: Config) -> Callable[[Request], Answer]:

@@ -46,6 +46,13 @@ def runtime(region: str) -> SageMakerRuntimeClient:
 
 
 @cache
+def streams(region: str) -> SageMakerRuntimeClient:
+    """For answers that come in pieces, of which SageMaker allows the whole, and so each, 8 minutes."""
+    many = SETTINGS.merge(ClientConfig(max_pool_connections=MOST_AT_ONCE, read_timeout=490))
+    return boto3.client("sagemaker-runtime", region_name=region, config=many)
+
+
+@cache
 def logs(region: str) -> CloudWatchLogsClient:
     return boto3.client("logs", region_name=region, config=SETTINGS)
 

@@ -24,6 +24,8 @@ from deploy.training import addresses, entries, staging
 from deploy.training.bundles import Bundle
 
 SCHEME = storage.SCHEME
+# The kinds of what trainings leave.
+FILES, JOB = LEFT = ("training_files", "training_job")
 DIGEST_TAG = "slipway:training"
 # Source: https://docs.aws.amazon.com/sagemaker/latest/dg/logging-cloudwatch.html
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
@@ -246,13 +248,13 @@ def traces(config: Config) -> list[Resource]:
     """What `destroy` takes away: the files under our prefix, and jobs in progress, which would add some."""
     root = _root(config)
     there = storage.listed(config, root)
-    files = [Resource("training_files", root.key, f"{len(there)} objects")] if there else []
+    files = [Resource(FILES, root.key, f"{len(there)} objects")] if there else []
     names = [name for status in sorted(MOVING) for name in _listed(config, status)]
     return files + [_in_progress(config, name) for name in names]
 
 
 def _in_progress(config: Config, name: str) -> Resource:
-    return Resource("training_job", name, seen=Seen(ours=bool(_tags(config, name))))
+    return Resource(JOB, name, seen=Seen(ours=bool(_tags(config, name))))
 
 
 def end(config: Config, name: str) -> None:
@@ -262,7 +264,10 @@ def end(config: Config, name: str) -> None:
         time.sleep(1)
 
 
-def remove_files(config: Config) -> None:
-    """Delete all that lies under our prefix."""
-    there = storage.listed(config, _root(config))
-    storage.remove(config, [Remote(SCHEME, config.aws.bucket, found.key) for found in there])
+def remove(config: Config, left: Resource) -> None:
+    """Take away what `traces` found: a job has ended then, and nothing lies under our prefix."""
+    if left.kind == JOB:
+        end(config, left.name)
+    else:
+        there = storage.listed(config, _root(config))
+        storage.remove(config, [Remote(SCHEME, config.aws.bucket, found.key) for found in there])

@@ -32,6 +32,8 @@ from deploy.plan import Resource, Seen
 from deploy.sections import Batch
 from deploy.target import CloudError, Event
 
+# The kinds of what jobs leave.
+FILES, JOB = LEFT = ("batch_files", "transform_job")
 RUN_TAG = "slipway:batch"
 GROUP = "/aws/sagemaker/TransformJobs"
 MIB = 2**20
@@ -205,12 +207,12 @@ def gather(config: Config, order: Order, job: Job) -> None:
 def traces(config: Config) -> list[Resource]:
     """What `destroy` takes away: the runs' own objects, and jobs under way, which would make more."""
     there = _own_objects(config)
-    files = [Resource("batch_files", f"{config.name}/batch/", f"{len(there)} objects")] if there else []
+    files = [Resource(FILES, f"{config.name}/batch/", f"{len(there)} objects")] if there else []
     pages = clients.sagemaker(config.aws.region).get_paginator("list_transform_jobs")
     found = pages.paginate(NameContains=stem(config.name), StatusEquals="InProgress")
     names = [one["TransformJobName"] for page in found for one in page["TransformJobSummaries"]]
     named = [name for name in names if is_job(config.name, name)]
-    return files + [Resource("transform_job", name, seen=Seen(ours=_is_ours(config, name))) for name in named]
+    return files + [Resource(JOB, name, seen=Seen(ours=_is_ours(config, name))) for name in named]
 
 
 def _is_ours(config: Config, name: str) -> bool:
@@ -232,9 +234,12 @@ def end(config: Config, name: str) -> None:
         time.sleep(1)
 
 
-def remove_files(config: Config) -> None:
-    """Delete what the runs have of their own."""
-    storage.remove(config, _own_objects(config))
+def remove(config: Config, left: Resource) -> None:
+    """Take away what `traces` found: a job has ended then, and the runs have nothing of their own."""
+    if left.kind == JOB:
+        end(config, left.name)
+    else:
+        storage.remove(config, _own_objects(config))
 
 
 def _job(described: Any) -> Job:

@@ -29,7 +29,7 @@ from deploy.gcp import (
 )
 from deploy.gcp.clients import told
 from deploy.plan import Change, Resource, versioned
-from deploy.target import Answer, Event, Refused, Request, Say
+from deploy.target import Answer, Event, Heard, Refused, Request, Say, ignored
 
 if TYPE_CHECKING:
     from deploy.package import Archive
@@ -141,14 +141,10 @@ def _create(config: Config, resource: Resource, say: Say) -> None:
 def _delete(config: Config, resource: Resource, say: Say) -> None:
     if resource.kind == "archive":
         storage.remove(config, [inventory.object_place(config, resource.name)])
-    elif resource.kind == "training_files":
-        trainings.remove_files(config)
-    elif resource.kind == "training_job":
-        trainings.end(config, resource.name)
-    elif resource.kind == "batch_files":
-        transforms.remove_files(config)
-    elif resource.kind == "transform_job":
-        transforms.end(config, resource.name)
+    elif resource.kind in trainings.LEFT:
+        trainings.remove(config, resource)
+    elif resource.kind in transforms.LEFT:
+        transforms.remove(config, resource)
     else:
         _delete_model(config, resource, say)
 
@@ -162,9 +158,9 @@ def _delete_model(config: Config, resource: Resource, say: Say) -> None:
 
 
 @told()
-def invoke(config: Config, request: Request) -> Answer:
+def invoke(config: Config, request: Request, heard: Heard = ignored) -> Answer:
     """The endpoint's answer; CloudError with the container's own words if it is none."""
-    return predictions.caller(config)(request)
+    return predictions.caller(config, heard)(request)
 
 
 @told()

@@ -24,6 +24,13 @@ answer = aiplatform.Endpoint("{name}").raw_predict(
     {body!r}, {{"Content-Type": "{content_type}"}}
 )
 print(answer.text)"""
+# The SDK yields lines, and those of a refusal likewise: it looks at no status.
+_STREAM = """\
+lines = aiplatform.Endpoint("{name}").stream_raw_predict(
+    {body!r}, {{"Content-Type": "{content_type}"}}
+)
+for line in lines:
+    print(line.decode(), flush=True)"""
 # The SDK's raw_predict asks a shared endpoint at googleapis.com, whatever address it was given.
 _SHARED = """\
 # {limits}; integers become floats on their way
@@ -36,9 +43,8 @@ def program(config: Config, request: Request) -> str:
     gcp = config.gcp
     client = _CLIENT.format(project=gcp.project, region=gcp.region, override=clients.OVERRIDE)
     if gcp.endpoint == "dedicated":
-        return client + _DEDICATED.format(
-            name=config.name, body=request.body, content_type=request.content_type
-        )
+        post = _STREAM if request.streams else _DEDICATED
+        return client + post.format(name=config.name, body=request.body, content_type=request.content_type)
     instances = [json.loads(line) for line in request.body.splitlines()]
     limits = terms.sentence("shared")
     return client + _SHARED.format(name=config.name, instances=instances, limits=limits)

@@ -25,6 +25,8 @@ from deploy.training.bundles import Bundle
 from deploy.training.entries import CODE, as_text
 
 SCHEME = storage.SCHEME
+# The kinds of what trainings leave.
+FILES, JOB = LEFT = ("training_files", "training_job")
 DIGEST_LABEL = "slipway-training"
 LAUNCHER = "launch_vertex.py"
 LONGEST_S = 604_800  # Source: the Vertex AI API's Scheduling.timeout: 7 days, and no word of more
@@ -237,12 +239,12 @@ def traces(config: Config) -> list[Resource]:
     """What `destroy` takes away: the files under our prefix, and jobs in progress, which would add some."""
     root = _root(config)
     there = storage.listed(config, root)
-    files = [Resource("training_files", root.key, f"{len(there)} objects")] if there else []
+    files = [Resource(FILES, root.key, f"{len(there)} objects")] if there else []
     return files + [_in_progress(config, job) for job in customjobs.moving(config)]
 
 
 def _in_progress(config: Config, job: Any) -> Resource:
-    return Resource("training_job", job.display_name, seen=Seen(ours=customjobs.is_ours(config, job)))
+    return Resource(JOB, job.display_name, seen=Seen(ours=customjobs.is_ours(config, job)))
 
 
 def end(config: Config, name: str) -> None:
@@ -252,7 +254,10 @@ def end(config: Config, name: str) -> None:
         time.sleep(1)
 
 
-def remove_files(config: Config) -> None:
-    """Delete all that lies under our prefix."""
-    there = storage.listed(config, _root(config))
-    storage.remove(config, [Remote(SCHEME, config.gcp.bucket, found.key) for found in there])
+def remove(config: Config, left: Resource) -> None:
+    """Take away what `traces` found: a job has ended then, and nothing lies under our prefix."""
+    if left.kind == JOB:
+        end(config, left.name)
+    else:
+        there = storage.listed(config, _root(config))
+        storage.remove(config, [Remote(SCHEME, config.gcp.bucket, found.key) for found in there])

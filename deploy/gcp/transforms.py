@@ -43,6 +43,8 @@ from deploy.plan import Resource, Seen
 from deploy.sections import Batch
 from deploy.target import CloudError, Event
 
+# The kinds of what jobs leave.
+FILES, JOB = LEFT = ("batch_files", "transform_job")
 RUN_LABEL = "slipway-batch"
 # What a container may be sent: as many records as batch_size says, each as large as a payload, or a file.
 MAX_BODY_MB = 1024
@@ -240,12 +242,11 @@ def printed(config: Config, order: Order, job: Job) -> tuple[dict[str, str], lis
 def traces(config: Config) -> list[Resource]:
     """What `destroy` takes away: the runs' own objects, and jobs under way, which would make more."""
     there = _own_objects(config)
-    files = [Resource("batch_files", f"{config.name}/batch/", f"{len(there)} objects")] if there else []
+    files = [Resource(FILES, f"{config.name}/batch/", f"{len(there)} objects")] if there else []
     moving = batchjobs.named(config, f'{states.UNENDED} AND display_name:"{stem(config.name)}-*"')
     named = [job for name, job in moving.items() if is_job(config.name, name) and batchjobs.told(job).moving]
     return files + [
-        Resource("transform_job", job.display_name, seen=Seen(ours=batchjobs.is_ours(config, job)))
-        for job in named
+        Resource(JOB, job.display_name, seen=Seen(ours=batchjobs.is_ours(config, job))) for job in named
     ]
 
 
@@ -263,6 +264,9 @@ def end(config: Config, name: str) -> None:
             time.sleep(1)
 
 
-def remove_files(config: Config) -> None:
-    """Delete what the runs have of their own."""
-    storage.remove(config, _own_objects(config))
+def remove(config: Config, left: Resource) -> None:
+    """Take away what `traces` found: a job has ended then, and the runs have nothing of their own."""
+    if left.kind == JOB:
+        end(config, left.name)
+    else:
+        storage.remove(config, _own_objects(config))

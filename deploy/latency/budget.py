@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from deploy.latency.parts import MEASURED, PARTS, WHOLE
+from deploy.latency.parts import FIRST, OF_STREAMS, PARTS, STREAM
 from deploy.latency.shares import AT, Row
 
 HELD_AT = 95
@@ -30,6 +30,7 @@ REMEDIES: Mapping[str, str] = {
         "all predictions of a batch at once, without a loop, and what does not depend on the prediction "
         "computed ahead"
     ),
+    "stream": "fewer and larger pieces, where each costs a step of the model, or a lighter model",
     "encode": "a lighter output: fewer fields and digits, or another content type (ACCEPT=application/x-npy)",
 }
 
@@ -50,19 +51,21 @@ def exceeds(row: Row, budget: Mapping[str, float]) -> bool:
 def _broken(measured: Mapping[str, Row], name: str, limit: float) -> str:
     place = f"deploy.toml: [latency] budget: {name}"
     if name not in measured:
-        return f"{place} could not be held against anything, since the endpoint told no phases"
+        why = "no answer came in pieces" if name in OF_STREAMS else "the endpoint told no phases"
+        return f"{place} could not be held against anything, since {why}"
     row = measured[name]
     if not exceeds(row, {name: limit}):
         return ""
     taken = f"{place} took {row.ms[AT.index(HELD_AT)]:.2f} ms at p{HELD_AT}, expected at most {limit:g}"
-    return f"{taken}: {REMEDIES.get(name) or _remedy_of_whole(measured)}"
+    return f"{taken}: {REMEDIES.get(name) or _remedy(measured, name)}"
 
 
-def _remedy_of_whole(measured: Mapping[str, Row]) -> str:
-    """That of the phase in which most of the time went."""
+def _remedy(measured: Mapping[str, Row], name: str) -> str:
+    """That of the phase in which most of the whole went, or of the time until the first piece."""
     at = AT.index(HELD_AT)
-    phases = [measured[name] for name in MEASURED if name != WHOLE and name in measured]
+    phases = [row for other in REMEDIES if (row := measured.get(other)) and (name, other) != (FIRST, STREAM)]
     if not phases:
         return NOT_KNOWN
     most = max(phases, key=lambda row: row.shares[at])
-    return f"{most.shares[at]:.0%} of it is {most.name}: {REMEDIES[most.name]}"
+    share = "most" if name == FIRST else f"{most.shares[at]:.0%}"
+    return f"{share} of it is {most.name}: {REMEDIES[most.name]}"

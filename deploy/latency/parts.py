@@ -1,21 +1,25 @@
 """The names of what an answer's time is made of. Pure.
 
-PHASES are those that the runtime tells (inference/serving/board.py); the network is the rest of the whole.
+PHASES are those that the runtime tells (inference/serving/board.py); the network is the rest of the whole. Of
+an answer that comes in pieces they are those until the first one, and STREAM is what comes after it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-WHOLE, NETWORK = "whole", "network"
+WHOLE, FIRST, NETWORK, STREAM = "whole", "first", "network", "stream"
 PHASES = ("queue", "decode", "preprocess", "predict", "postprocess", "encode")
-MEASURED = (WHOLE, NETWORK, *PHASES)
+MEASURED = (WHOLE, FIRST, NETWORK, *PHASES, STREAM)
+# What is there of answers that come in pieces alone.
+OF_STREAMS = (FIRST, STREAM)
 # The three parts of serving latency, and the way there and back.
 PARTS: Mapping[str, tuple[str, ...]] = {
     "on the way": (NETWORK, "queue"),
     "data input time": ("decode", "preprocess"),
     "model time": ("predict",),
     "correction of the result": ("postprocess", "encode"),
+    "pieces after the first": (STREAM,),
 }
 
 

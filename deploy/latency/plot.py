@@ -10,7 +10,7 @@ from deploy.latency import LatencyError
 from deploy.latency.parts import PARTS, WHOLE
 from deploy.latency.shares import AT, Row
 
-# A family of colours for each part: greys, greens, blue, oranges.
+# A family of colours for each part: greys, greens, blue, oranges, violet.
 COLOURS = {
     "whole": "#9aa0a6",
     "network": "#9aa0a6",
@@ -20,6 +20,7 @@ COLOURS = {
     "predict": "#2f6fb5",
     "postprocess": "#d9822b",
     "encode": "#f0b97d",
+    "stream": "#7d6bb0",
 }
 
 
@@ -37,14 +38,10 @@ def check(path: Path) -> None:
 
 def bars(rows: Sequence[Row]) -> dict[str, list[float]]:
     """For each phase the heights of its segments, in milliseconds: its shares of the whole at each of AT."""
-    whole, *others = rows
-    if not others:
+    whole, phases = rows[0], [row for row in rows if row.shares and row.name not in PARTS]
+    if not phases:
         return {WHOLE: list(whole.ms)}
-    return {
-        row.name: [share * ms for share, ms in zip(row.shares, whole.ms, strict=True)]
-        for row in others
-        if row.name not in PARTS
-    }
+    return {row.name: [share * ms for share, ms in zip(row.shares, whole.ms, strict=True)] for row in phases}
 
 
 def draw(rows: Sequence[Row], title: str, path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from deploy.latency.parts import NETWORK, PARTS, WHOLE
+from deploy.latency.parts import FIRST, NETWORK, PARTS, STREAM, WHOLE
 from deploy.target import Answer
 
 AT = (50, 95, 99)
@@ -22,7 +22,7 @@ Spent = Mapping[str, float]  # the milliseconds of one answer, by phase
 class Row:
     """One phase, or one part: milliseconds and shares of the whole (0 to 1) at each of AT.
 
-    The whole has no shares.
+    The whole has no shares, and the time to the first piece has none.
     """
 
     name: str
@@ -35,22 +35,33 @@ def spent(answer: Answer) -> Spent:
     if answer.told is None:
         return {WHOLE: answer.took_ms}
     phases = answer.told.phases
-    return {WHOLE: answer.took_ms, NETWORK: max(0.0, answer.took_ms - sum(phases.values())), **phases}
+    first = answer.took_ms if answer.first_ms is None else answer.first_ms
+    rest = {} if answer.first_ms is None else {STREAM: answer.took_ms - first}
+    return {WHOLE: answer.took_ms, NETWORK: max(0.0, first - sum(phases.values())), **phases, **rest}
 
 
 def rows(answers: Sequence[Answer]) -> list[Row]:
-    """The whole, then each part followed by its phases; the whole alone where no answer told its phases."""
+    """The whole, the first piece where answers came in pieces, then each part followed by its phases.
+
+    Where no answer told its phases there are no parts.
+    """
     every = [spent(answer) for answer in answers]
     told = sorted((one for one in every if NETWORK in one), key=lambda one: one[WHOLE])
-    whole = Row(WHOLE, tuple(percentile([one[WHOLE] for one in every], at) for at in AT))
-    if not told:
-        return [whole]
-    parts = [
-        row
-        for part, names in PARTS.items()
-        for row in (_row(told, part, names), *(_row(told, name, (name,)) for name in names))
-    ]
-    return [whole, *parts]
+    first = [answer.first_ms for answer in answers if answer.first_ms is not None]
+    wholes = [_measured(WHOLE, [one[WHOLE] for one in every]), *([_measured(FIRST, first)] if first else [])]
+    return wholes + [row for part in PARTS if told and _is_there(part, told) for row in _rows(told, part)]
+
+
+def _measured(name: str, ms: Sequence[float]) -> Row:
+    return Row(name, tuple(percentile(ms, at) for at in AT))
+
+
+def _is_there(part: str, told: Sequence[Spent]) -> bool:
+    return PARTS[part] != (STREAM,) or any(STREAM in one for one in told)
+
+
+def _rows(told: Sequence[Spent], part: str) -> list[Row]:
+    return [_row(told, part, PARTS[part]), *(_row(told, name, (name,)) for name in PARTS[part])]
 
 
 def percentile(values: Sequence[float], at: int) -> float:

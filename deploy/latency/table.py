@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from deploy.latency import budget as budgets
-from deploy.latency.parts import NETWORK, PARTS, WHOLE
+from deploy.latency.parts import FIRST, NETWORK, PARTS, STREAM, WHOLE
 from deploy.latency.shares import AT, Row, percentile
 from deploy.target import Answer
 
@@ -14,7 +14,8 @@ UNTOLD = (
     "the endpoint told no phases: its container is another than this runtime, or what stands before it hands "
     "no header on (whether Vertex AI does, its documents leave open, and it was not tried)"
 )
-_LABELS = {NETWORK: "network and platform"}
+_LABELS = {FIRST: "first piece", NETWORK: "network and platform", STREAM: "made and sent"}
+_WHOLES = (WHOLE, FIRST)
 _WIDTH = 26
 
 
@@ -41,6 +42,8 @@ def remarks(answers: Sequence[Answer]) -> Iterator[str]:
         )
     if told:
         yield f"answers from the cache: {len(told) - len(called):,} of {len(told):,}"
+    if told and any(answer.first_ms is not None for answer in answers):
+        yield "the answers came in pieces: the container's phases are those until the first"
     if not told:
         yield UNTOLD
     elif len(told) < len(answers):
@@ -61,7 +64,7 @@ def _titles(budgeted: bool) -> str:
 
 
 def _text(row: Row) -> str:
-    inside = row.name != WHOLE and row.name not in PARTS
+    inside = row.name not in _WHOLES and row.name not in PARTS
     label = ("  " if inside else "") + _LABELS.get(row.name, row.name)
     shares = "".join(f"{f'{share:.0%}':>7}" for share in row.shares) or " " * 21
     return f"{label:{_WIDTH}}{''.join(f'{ms:>10.2f}' for ms in row.ms)}  {shares}"
@@ -70,4 +73,4 @@ def _text(row: Row) -> str:
 def _style(row: Row, budget: Mapping[str, float]) -> str:
     if budgets.exceeds(row, budget):
         return "bold red"
-    return "bold" if row.name == WHOLE or row.name in PARTS else ""
+    return "bold" if row.name in _WHOLES or row.name in PARTS else ""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any
 
 from infra.local.errors import Answer
@@ -16,7 +17,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 
 class CallerLeft(Exception):
-    """The caller closed the connection before the request was whole."""
+    """The caller closed the connection before the request was whole, or before its answer was."""
 
 
 def header(scope: Scope, name: bytes) -> str:
@@ -61,3 +62,25 @@ async def send_answer(send: Send, answer: Answer) -> None:
     headers.append((b"content-length", str(len(answer.body)).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
+
+
+async def while_there(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
+    """Do the work that answers a request whose body was read, and stop it as soon as the caller has left.
+
+    Raises CallerLeft then; otherwise what the work raises.
+    """
+    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_left(receive))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise CallerLeft
+        working.result()
+    finally:
+        for task in (working, leaving):
+            task.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

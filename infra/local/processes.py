@@ -38,9 +38,12 @@ class Command:
 class Process:
     """A command that `start` started. Its methods may be called from any thread."""
 
-    def __init__(self, popen: subprocess.Popen[bytes], pump: threading.Thread) -> None:
+    def __init__(
+        self, popen: subprocess.Popen[bytes], pump: threading.Thread, on_line: Callable[[str], None]
+    ) -> None:
         self._popen = popen
         self._pump = pump
+        self._on_line = on_line
         self._control = threading.Lock()
 
     @property
@@ -68,13 +71,17 @@ class Process:
     def stop(self, grace_s: float) -> int:
         """SIGTERM to the command, SIGKILL to its whole tree `grace_s` seconds later, and waits for the end.
 
-        Returns the exit status. Harmless on a process that has ended.
+        Returns the exit status; one that had to be killed is told in the last line of its output. Harmless on
+        a process that has ended.
         """
         self._say(_TERMINATE)
         status = self.wait(grace_s)
+        if status is not None:
+            return status
         while status is None:
             self._say(_KILL)
             status = self.wait(_DRAIN_S)
+        self._on_line(f"did not end within {grace_s:g} s of SIGTERM: it was killed")
         return status
 
     def _say(self, word: bytes) -> None:
@@ -108,7 +115,7 @@ def start(command: Command, on_line: Callable[[str], None]) -> Process:
         target=_pump, args=(popen, on_line), name=f"output of {command.name}", daemon=True
     )
     pump.start()
-    return Process(popen, pump)
+    return Process(popen, pump, on_line)
 
 
 def free_port() -> int:

@@ -31,12 +31,21 @@ def payload_part(chunk: bytes) -> bytes:
 
 def stream_error(code: str, message: str) -> bytes:
     """An answer that broke off after it began: the ModelStreamError event, which SDKs raise."""
+    return _exception("ModelStreamError", {"Message": message, "ErrorCode": code})
+
+
+def internal_failure(message: str) -> bytes:
+    """An answer that the service itself broke off: the InternalStreamFailure event."""
+    return _exception("InternalStreamFailure", {"Message": message})
+
+
+def _exception(kind: str, document: Mapping[str, str]) -> bytes:
     headers = {
-        ":exception-type": "ModelStreamError",
+        ":exception-type": kind,
         ":content-type": "application/json",
         ":message-type": "exception",
     }
-    return _frame(headers, json.dumps({"Message": message, "ErrorCode": code}).encode())
+    return _frame(headers, json.dumps(document).encode())
 
 
 def _frame(headers: Mapping[str, str], payload: bytes) -> bytes:

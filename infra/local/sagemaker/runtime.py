@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from infra.local.asgi import CallerLeft, Receive, Scope, Send, body_within, send_answer
+from infra.local.asgi import CallerLeft, Receive, Scope, Send, body_within, send_answer, while_there
 from infra.local.cloud import Cloud
 from infra.local.errors import Answer, AwsError, as_rest_json
 from infra.local.sagemaker import eventstream, fleets, invocations
@@ -42,7 +42,12 @@ class DataPlane:
             if body is None:
                 raise BodyTooLarge(f"HTTP content length exceeded {limit} bytes.")
             invocation = invocations.invocation_of(scope, self._cloud.caller_of(scope))
-            await self._answer(invocation, body, send)
+            answering = self._answer(invocation, body, send)
+            if invocation.streamed:
+                # Whoever leaves a stream midway gives its place in the container back.
+                await while_there(receive, answering)
+            else:
+                await answering
         except BodyTooLarge as large:
             # Plain text: the limit sits in front of the service. boto3 makes the code "413" of it.
             await send_answer(send, Answer(413, str(large).encode(), (("content-type", "text/plain"),)))
@@ -148,4 +153,7 @@ async def _stream_back(answer: aiohttp.ClientResponse, headers: list[tuple[str, 
         last = eventstream.stream_error("ModelInvocationTimeExceeded", invocations.TIMED_OUT)
     except aiohttp.ClientError as error:
         last = eventstream.stream_error("StreamBroken", f"The connection to the model broke: {error}")
+    except Exception:
+        _log.exception("a stream broke off here")
+        last = eventstream.internal_failure("The stream processing failed. Try your request again.")
     await send({"type": "http.response.body", "body": last})

@@ -3,7 +3,7 @@
 import pytest
 
 from deploy.latency import budget, shares
-from deploy.latency.parts import MEASURED, WHOLE
+from deploy.latency.parts import FIRST, MEASURED, STREAM, WHOLE
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_each_phase_has_a_remedy_of_its_own(rows, phase, word):
     (told,) = budget.broken(rows, {phase: 0.5})
     assert f"budget: {phase} took " in told
     assert word in told.partition("expected at most 0.5: ")[2]
-    assert set(budget.REMEDIES) == set(MEASURED) - {WHOLE}
+    assert set(budget.REMEDIES) == set(MEASURED) - {WHOLE, FIRST}
 
 
 def test_the_remedy_of_the_whole_is_that_of_what_takes_most_of_it(rows, answer):
@@ -52,6 +52,16 @@ def test_the_remedy_of_the_whole_is_that_of_what_takes_most_of_it(rows, answer):
     waiting = shares.rows([answer(100.0, queue=70.0, predict=20.0)])
     (told,) = budget.broken(waiting, {"whole": 20})
     assert "70% of it is queue: " in told and budget.REMEDIES["queue"] in told
+
+
+def test_the_first_piece_and_those_after_it_have_budgets_of_their_own(rows, answer):
+    streams = shares.rows([answer(100.0, first_ms=10.0, queue=1.0, predict=8.0)])
+    first, rest, whole = budget.broken(streams, {FIRST: 9, STREAM: 80, WHOLE: 90})
+    assert "first took 10.00 ms at p95, expected at most 9: most of it is predict: " in first
+    assert "stream took 90.00 ms at p95, expected at most 80: fewer and larger pieces" in rest
+    assert "90% of it is stream: fewer and larger pieces" in whole
+    (told,) = budget.broken(rows, {FIRST: 5})
+    assert told.endswith("first could not be held against anything, since no answer came in pieces")
 
 
 def test_a_phase_that_nobody_told_cannot_hold_its_budget(answer):

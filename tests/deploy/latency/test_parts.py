@@ -5,7 +5,7 @@ import re
 import pytest
 
 from deploy.config import ConfigError, load
-from deploy.latency.parts import MEASURED, NETWORK, PARTS, PHASES, WHOLE
+from deploy.latency.parts import FIRST, MEASURED, NETWORK, PARTS, PHASES, STREAM, WHOLE
 from inference.serving import board
 
 
@@ -14,8 +14,8 @@ def test_the_phases_are_those_that_the_runtime_tells():
 
 
 def test_each_phase_is_in_one_part_and_the_network_is_too():
-    assert sorted(name for names in PARTS.values() for name in names) == sorted((NETWORK, *PHASES))
-    assert set(MEASURED) == {WHOLE, NETWORK, *PHASES}
+    assert sorted(name for names in PARTS.values() for name in names) == sorted((NETWORK, *PHASES, STREAM))
+    assert set(MEASURED) == {WHOLE, FIRST, NETWORK, *PHASES, STREAM}
 
 
 def test_a_budget_is_a_table_of_milliseconds_by_phase(project):
@@ -31,8 +31,8 @@ def test_a_budget_is_a_table_of_milliseconds_by_phase(project):
     [
         (
             "{ predct = 2 }",
-            "[latency.budget]: 'predct' is no phase, expected one of whole, network, queue, decode, "
-            "preprocess, predict, postprocess, encode",
+            "[latency.budget]: 'predct' is no phase, expected one of whole, first, network, queue, decode, "
+            "preprocess, predict, postprocess, encode, stream",
         ),
         ("{ predict = 0 }", "[latency.budget]: predict is 0, expected milliseconds above 0, such as 20"),
         ("{ predict = inf }", "[latency.budget]: predict is inf, expected milliseconds above 0, such as 20"),

@@ -5,7 +5,7 @@ import importlib.util
 import pytest
 
 from deploy.latency import LatencyError, plot, shares
-from deploy.latency.parts import NETWORK, PHASES
+from deploy.latency.parts import NETWORK, PHASES, STREAM
 
 
 def test_the_segments_of_a_bar_make_up_the_whole(answer):
@@ -16,12 +16,20 @@ def test_the_segments_of_a_bar_make_up_the_whole(answer):
     assert bars["predict"] == pytest.approx([25, 47.5, 49.5])
 
 
+def test_the_pieces_after_the_first_are_a_segment(answer):
+    bars = plot.bars(shares.rows([answer(10.0, first_ms=4.0, predict=3.0)]))
+    assert {name: heights[0] for name, heights in bars.items() if heights[0]} == pytest.approx(
+        {NETWORK: 1.0, "predict": 3.0, STREAM: 6.0}
+    )
+    assert plot.bars(shares.rows([answer(3.0, first_ms=1.0)])) == {"whole": [3.0, 3.0, 3.0]}
+
+
 def test_a_bar_without_phases_is_the_whole(answer):
     assert plot.bars(shares.rows([answer(3.0), answer(5.0)])) == {"whole": [3.0, 5.0, 5.0]}
 
 
 def test_every_phase_has_a_colour():
-    assert set(plot.COLOURS) == {"whole", NETWORK, *PHASES}
+    assert set(plot.COLOURS) == {"whole", NETWORK, *PHASES, STREAM}
 
 
 def test_the_picture_is_a_png(answer, tmp_path):

@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deploy.latency import shares
-from deploy.latency.parts import NETWORK, PARTS, WHOLE
+from deploy.latency.parts import FIRST, NETWORK, PARTS, STREAM, WHOLE
 from deploy.latency.shares import percentile
 
 
@@ -40,8 +40,22 @@ def test_the_network_has_what_the_phases_leave_of_the_whole(answer):
 
 
 def test_each_part_is_followed_by_its_phases(answer):
-    names = [row.name for row in shares.rows([answer(10.0, predict=6.0)])]
-    assert names == [WHOLE, *(name for part, names in PARTS.items() for name in (part, *names))]
+    names = [row.name for row in shares.rows([answer(10.0, first_ms=8.0, predict=6.0)])]
+    assert names == [WHOLE, FIRST, *(name for part, names in PARTS.items() for name in (part, *names))]
+
+
+def test_of_answers_that_come_whole_there_is_no_first_piece_and_no_rest(answer):
+    names = {row.name for row in shares.rows([answer(10.0, predict=6.0)])}
+    assert names.isdisjoint({FIRST, STREAM, "pieces after the first"})
+
+
+def test_of_answers_in_pieces_the_phases_and_the_network_are_those_until_the_first(answer):
+    two = [answer(10.0, first_ms=4.0, predict=3.0), answer(20.0, first_ms=6.0, predict=3.0)]
+    assert shares.spent(two[0]) == {WHOLE: 10.0, NETWORK: 1.0, "predict": 3.0, STREAM: 6.0}
+    assert row(two, FIRST) == shares.Row(FIRST, (4.0, 6.0, 6.0))
+    assert row(two, STREAM).ms == (6.0, 14.0, 14.0)
+    assert row(two, STREAM).shares[1] == pytest.approx(0.7)
+    assert [one.name for one in shares.rows([answer(3.0, first_ms=1.0)])] == [WHOLE, FIRST]
 
 
 def test_a_part_is_the_sum_of_its_phases_in_each_answer(answer):

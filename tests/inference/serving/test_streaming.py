@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import re
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
@@ -56,6 +58,14 @@ def answer_to(served, instances, **headers: str) -> Iterator[http.client.HTTPRes
         connection.close()
 
 
+@contextlib.contextmanager
+def whole_answer_to(served, instances, **headers: str) -> Iterator[Future[bytes]]:
+    """The whole answer, in the future."""
+    with ThreadPoolExecutor(1) as thread:
+        body = json.dumps(instances).encode()
+        yield thread.submit(lambda: served.post(body, **headers).body)
+
+
 @pytest.fixture
 def telling(serve):
     return serve(TELLING, SLIPWAY_WORKERS="1").wait_ready()
@@ -93,6 +103,76 @@ def test_server_sent_events_for_who_accepts_them(telling):
     answer = telling.post(b"[2]", Accept="text/event-stream")
     assert answer.headers["content-type"] == "text/event-stream"
     assert answer.body == b"data: 0\n\ndata: 1\n\n"
+
+
+def test_who_accepts_json_gets_one_document(telling):
+    answer = telling.post(b"[2, 0, 3]", Accept="application/json")
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["content-length"] == str(len(answer.body))
+    assert answer.body == b"[[0,1],[],[0,1,2]]"
+    assert telling.post(b'{"many": 2}', Accept="application/json").body == b'"' + b"x" * 20_000 + b'"'
+
+
+@pytest.mark.parametrize("accept", [{}, {"Accept": "*/*"}, {"Accept": "application/json"}])
+def test_the_envelope_is_answered_in_the_envelope(telling, accept):
+    answer = telling.post(b'{"instances": [2, 1]}', **accept)
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.body == b'{"predictions":[[0,1],[0]]}'
+
+
+@pytest.mark.parametrize(
+    ("accept", "body"),
+    [("application/jsonlines", b"0\n1\n"), ("text/event-stream", b"data: 0\n\ndata: 1\n\n")],
+)
+def test_the_envelope_streams_to_who_names_a_form_of_streams(telling, accept, body):
+    answer = telling.post(b'{"instances": [2]}', Accept=accept)
+    assert (answer.headers["content-type"], answer.body) == (accept, body)
+
+
+def test_a_whole_answer_takes_turns_with_others(telling, until, tmp_path):
+    over = tmp_path / "over"
+    with whole_answer_to(telling, [{"until": str(over)}], Accept="application/json") as waiting:
+        until(lambda: telling.metric("slipway_in_flight") == 1)
+        assert telling.post(b"[2]").body == b"0\n1\n"
+        over.touch()
+        assert re.fullmatch(r'\["first(and)*last"\]', waiting.result(20).decode())
+
+
+def test_a_client_that_leaves_ends_the_generator_of_its_whole_answer(telling, until, tmp_path):
+    over = tmp_path / "over"
+    connection = http.client.HTTPConnection("127.0.0.1", telling.port, timeout=20)
+    headers = {"Content-Type": "application/json", "Accept": "application/json"}
+    connection.request("POST", "/invocations", json.dumps([{"until": str(over)}]), headers)
+    until(lambda: telling.metric("slipway_in_flight") == 1)
+    connection.close()
+    until(lambda: (tmp_path / "over.closed").exists())
+    until(lambda: telling.metric("slipway_in_flight") == 0)
+
+
+@pytest.mark.parametrize(
+    ("instance", "status", "words"),
+    [("refuse", 400, "not this one"), ("early", 500, "before the first"), ("late", 500, "after the first")],
+)
+def test_what_fails_in_a_whole_answer_is_a_plain_error(telling, instance, status, words):
+    answer = telling.post(json.dumps([1, instance]).encode(), Accept="application/json")
+    assert (answer.status, words in answer.error) == (status, True)
+
+
+def test_a_stream_is_made_anew_where_whole_answers_are_kept(serve):
+    served = serve(TELLING, SLIPWAY_WORKERS="1", SLIPWAY_CACHE="10").wait_ready()
+    for _ in range(2):
+        assert served.post(b"[2]").body == b"0\n1\n"
+        assert served.post(b"[2]", Accept="application/json").body == b"[[0,1]]"
+    assert served.metric("slipway_cache_hits_total") == 1
+
+
+def test_a_stream_tells_its_phases_until_its_first_piece(telling, tmp_path):
+    with answer_to(telling, [{"until": str(tmp_path / "over")}], **{"Slipway-Timing": "1"}) as answer:
+        told = answer.headers["server-timing"]
+        assert answer.readline() == b'"first"\n'
+        (tmp_path / "over").touch()
+    named = [entry.partition(";")[0] for entry in told.split(", ")]
+    assert named == ["queue", "decode", "preprocess", "predict", "encode", "batch", "cache"]
 
 
 def test_other_forms_are_406(telling):

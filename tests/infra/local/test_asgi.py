@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from infra.local.asgi import READ_OVER, CallerLeft, body_within, chunks
+from infra.local.asgi import READ_OVER, CallerLeft, body_within, chunks, while_there
 
 LIMIT = 100
 
@@ -53,3 +53,36 @@ def test_a_caller_who_leaves_before_the_end_is_no_caller():
         return [chunk async for chunk in chunks(Caller(b"a", b"b").receive)]
 
     assert asyncio.run(drained()) == [b"a", b"b"]
+
+
+async def stays():
+    await asyncio.Event().wait()
+
+
+def test_work_for_a_caller_who_stays_is_done_and_its_error_is_raised():
+    done = []
+
+    async def work(error=None):
+        done.append(1)
+        if error:
+            raise error
+
+    asyncio.run(while_there(stays, work()))
+    with pytest.raises(KeyError):
+        asyncio.run(while_there(stays, work(KeyError("it"))))
+    assert done == [1, 1]
+
+
+def test_work_for_a_caller_who_leaves_is_stopped_and_waited_for():
+    stopped = []
+
+    async def work():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            stopped.append(1)
+
+    with pytest.raises(CallerLeft):
+        asyncio.run(while_there(Caller().receive, work()))
+    assert stopped == [1]

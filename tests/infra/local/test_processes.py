@@ -99,10 +99,12 @@ def test_stop_lets_the_command_finish_its_work(run: Start) -> None:
     assert lines == ["ready", "finishing"]
 
 
-def test_stop_kills_what_ignores_it_after_its_grace(run: Start) -> None:
+def test_stop_kills_what_ignores_it_after_its_grace_and_says_so(run: Start) -> None:
+    """Row 4 of the faults, as the platform does it after 30 s."""
     process, lines = run("/bin/sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.01; done")
     until(lambda: lines, 10)
     assert process.stop(0.2) == -signal.SIGKILL
+    assert lines == ["ready", "did not end within 0.2 s of SIGTERM: it was killed"]
 
 
 def test_stopping_twice_gives_the_same_status(run: Start) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import signal
 import sys
 import threading
@@ -60,13 +61,23 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         for number in range(orders["stream"]):
+            self.wait_at_gate(orders, number)
             chunk = f"part {number};".encode()
             self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
             self.wfile.flush()
-            time.sleep(0.05)
+            time.sleep(0 if "gates" in orders else 0.05)
         if orders.get("break"):
+            self.wait_at_gate(orders, orders["stream"])
             os._exit(1)
         self.wfile.write(b"0\r\n\r\n")
+
+    def wait_at_gate(self, orders, number):
+        """Makes no part before the file of its number is in the folder of gates; the first needs none."""
+        gates = Path(orders.get("gates", ""))
+        while number and "gates" in orders and not (gates / str(number)).exists():
+            if select.select([self.connection], [], [], 0.01)[0] and not self.connection.recv(1):
+                (gates / "left").touch()
+                sys.exit()
 
     def log_message(self, *args):
         pass

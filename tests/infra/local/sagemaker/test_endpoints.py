@@ -59,6 +59,7 @@ def test_a_container_that_exits_makes_the_endpoint_failed_at_once_with_its_trace
 
 
 def test_row_7_a_container_not_healthy_within_the_startup_limit_makes_the_endpoint_failed(cloud):
+    """Rows 6 and 7 of the faults: a /ping that takes longer than 2 s is none."""
     sick = {
         "answers 503": {"PING_STATUS": "503"},
         "slower than 2 s": {"PING": "hangs"},

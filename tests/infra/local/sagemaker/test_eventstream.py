@@ -38,3 +38,9 @@ def test_an_error_is_an_exception_event():
     assert event["status_code"] == 400
     assert event["headers"][":exception-type"] == "ModelStreamError"
     assert json.loads(event["body"]) == {"ErrorCode": "StreamBroken", "Message": "it broke"}
+
+
+def test_a_failure_of_the_service_is_another_exception_event():
+    (event,) = events(eventstream.internal_failure("try again"))
+    assert event["headers"][":exception-type"] == "InternalStreamFailure"
+    assert json.loads(event["body"]) == {"Message": "try again"}

@@ -54,6 +54,7 @@ def test_a_handler_is_served(cloud):
 
 
 def test_row_9_a_handler_that_computes_stays_in_service_and_the_next_request_waits(cloud):
+    """Row 9 of the faults, through the platform."""
     name = deployed(cloud, *packed(cloud, HANDLER))
     request = {"EndpointName": name, "ContentType": "application/json"}
     busy = threading.Thread(target=cloud.runtime.invoke_endpoint, kwargs={**request, "Body": "[-1]"})
@@ -75,6 +76,7 @@ def test_row_9_a_handler_that_computes_stays_in_service_and_the_next_request_wai
     ids=["import", "no predict", "load", "sample"],
 )
 def test_row_5_a_broken_handler_makes_the_endpoint_failed_with_its_traceback_in_the_log(cloud, handler, said):
+    """Row 5 of the faults."""
     if "raise" in handler:
         handler += "  def predict(self, i): return i\n"
     name = deployed(cloud, *packed(cloud, handler), wait=False)

@@ -165,6 +165,7 @@ def test_a_long_error_is_cut(cloud, name):
 
 
 def test_an_invocation_over_its_time_is_model_error_with_status_0(cloud, name):
+    """Row 8 of the faults: the error's shape. What becomes of our own worker: test_kit_faults.py."""
     response = model_error(cloud, name, {"sleep": 4.5}, 0)
     said = (
         "Your invocation timed out while waiting for a response from container primary. Review the latency "
@@ -189,6 +190,7 @@ def test_an_endpoint_of_which_no_container_answers_is_unavailable_and_stays_in_s
 
 
 def test_a_container_whose_ping_fails_gets_no_traffic(cloud):
+    """Row 7 of the faults, of a container that served before: its /ping hangs."""
     name = cloud.endpoint(cloud.config(cloud.model(), InitialInstanceCount=2))
     sick = cloud.invoke(name, {"sick": True})["pid"]
     time.sleep(1.2)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import signal
 import sys
 import time
@@ -24,6 +25,8 @@ class Handler(BaseHTTPRequestHandler):
         kind = self.headers.get("Content-Type", "")
         if self.path != os.environ["AIP_PREDICT_ROUTE"]:
             self.answer(404, self.path.encode())
+        elif kind == "application/x-stream":
+            self.stream(json.loads(body))
         elif kind != "application/json":
             self.answer(int(self.headers.get("X-Status", "201")), body[::-1], "text/reversed")
         else:
@@ -51,6 +54,27 @@ class Handler(BaseHTTPRequestHandler):
             predictions = [{"request": number, "of": len(predictions)} for _ in predictions]
         text = orders.get("text", json.dumps({"predictions": predictions}))
         self.answer(int(orders.get("status", 200)), text.encode())
+
+    def stream(self, orders):
+        self.send_response(200)
+        self.send_header("Content-Type", self.headers.get("Accept", "none"))
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for number in range(orders["parts"]):
+            self.wait_at_gate(Path(orders["gates"]), number)
+            self.wfile.write(b"7\r\npart %d\n\r\n" % number)
+            self.wfile.flush()
+        if orders.get("break"):
+            self.wait_at_gate(Path(orders["gates"]), orders["parts"])
+            os._exit(1)
+        self.wfile.write(b"0\r\n\r\n")
+
+    def wait_at_gate(self, gates, number):
+        """Makes no part before the file of its number is in the folder of gates; the first needs none."""
+        while number and not (gates / str(number)).exists():
+            if select.select([self.connection], [], [], 0.01)[0] and not self.connection.recv(1):
+                (gates / "left").touch()
+                sys.exit()
 
     def answer(self, status, body, kind="application/json"):
         self.send_response(status)

@@ -169,6 +169,7 @@ def test_a_request_that_is_none_is_google_s_400(google, body, said):
 
 
 def test_a_deployment_that_fails_says_what_the_container_said(google):
+    """Rows 5 and 6 of the faults on Vertex AI: it exits, and it is not ready in time."""
     with pytest.raises(exceptions.FailedPrecondition, match=r"exited unexpectedly(.|\n)*no such weights"):
         google.served({"FAILS": "1"})
     endpoint = google.endpoint()
@@ -272,6 +273,7 @@ def test_an_endpoint_with_a_model_on_it_is_not_deleted(google):
 
 
 def test_a_container_that_dies_is_started_again(google):
+    """Row 10 of the faults on Vertex AI, for all of a container."""
     endpoint = google.served()
     pid = told(endpoint)["pid"]
     with pytest.raises(ValueError, match="broke before its answer was whole"):
