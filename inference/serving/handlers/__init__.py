@@ -39,11 +39,32 @@ class Answer:
     failure: BaseException | None = None
 
 
+@dataclass(frozen=True)
+class Intake:
+    """How a handler gets the records of a file in a job, where nobody else writes the requests.
+
+    `whole` are the content types of bodies that it gets as they are, many lines or rows in one request, each
+    with the content type to call it. Of any other body each record becomes JSON, and a request by itself: as
+    it stands, or under `key` in an object. With `listed`, one request has many under `key`, in a list. A
+    record that is such an object already goes as it is, alone.
+
+    `accepts` is what to ask for where lines of that content type are wanted; for others JSON is asked for.
+    """
+
+    key: str = ""
+    listed: bool = False
+    whole: Mapping[str, str] = field(default_factory=dict)
+    accepts: Mapping[str, str] = field(default_factory=dict)
+
+
 class OldHandler(Protocol):
     """A loaded handler. `shape` is what the log calls it at start, such as "SageMaker inference.py"."""
 
     @property
     def shape(self) -> str: ...
+
+    @property
+    def intake(self) -> Intake: ...
 
     def answer(self, call: Call) -> Answer:
         """The answer to one request. It raises nothing: what goes wrong is an Answer with the status and body

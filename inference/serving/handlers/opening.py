@@ -15,6 +15,7 @@ _FOLDER = "inference.serving.handlers"
 # Imported before the user's code: afterwards the kit is out of sight, and a handler may have such names.
 _KINDS = {
     Shape.SAGEMAKER: "sagemaker",
+    Shape.TORCHSCRIPT: "sagemaker",
     Shape.VERTEX: "vertex",
     Shape.VERTEX_HANDLER: "vertex",
     Shape.TORCHSERVE: "torchserve",
@@ -40,6 +41,8 @@ def _loaded(model_dir: Path, entry: Reading, env: Mapping[str, str]) -> OldHandl
     loaded: OldHandler
     if entry.shape is Shape.SAGEMAKER:
         loaded = module.load(model_dir, starting.code_dir(model_dir) / entry.file)
+    elif entry.shape is Shape.TORCHSCRIPT:
+        loaded = module.load_bare(model_dir, entry.file)
     elif entry.shape is Shape.VERTEX:
         beside = shapes.companion(model_dir, entry, env)
         handler = f"{beside.file}:{beside.name}" if beside else ""

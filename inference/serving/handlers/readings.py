@@ -25,6 +25,7 @@ class Shape(Enum):
     TORCHSERVE = "a TorchServe handler"
     ENDPOINT_HANDLER = "a Hugging Face EndpointHandler"
     PIPELINE = "a Hugging Face pipeline"
+    TORCHSCRIPT = "a TorchScript model"
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ class Reading:
     line: int
     name: str = ""
     sure: bool = True
+
+    @property
+    def choice(self) -> str:
+        """What says that this one is meant."""
+        return f"{self.file}{f':{self.name}' if self.name else ''}"
 
     def __str__(self) -> str:
         where = f"{self.file} line {self.line}" if self.line else self.file

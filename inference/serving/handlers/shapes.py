@@ -6,17 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from inference.serving.errors import StartError, shown
-from inference.serving.handlers import starting
+from inference.serving.handlers import bare_models, starting
 from inference.serving.handlers.readings import Reading, Shape, read
 
 SETTING = "SLIPWAY_HANDLER"
 _PROGRAM = "SAGEMAKER_PROGRAM"
+_UNPACKED = "MAR-INF"
 # A file of these names is an entry, so one that cannot be read is an error; another may be anything.
 _ENTRIES = {"handler.py", "inference.py", "predictor.py"}
-_WEIGHTS = ("*.safetensors", "pytorch_model*.bin", "*.onnx")
 _EXPECTED = (
     "handler.py with a class Handler (load, predict) or EndpointHandler; inference.py with model_fn; a "
-    "Predictor of Vertex AI; a TorchServe handler or .mar file; or a Hugging Face model with its config.json"
+    "Predictor of Vertex AI; a TorchServe handler or .mar file; a Hugging Face model with its config.json; "
+    "or a TorchScript model.pt"
 )
 
 
@@ -26,20 +27,36 @@ def entry(model_dir: Path, env: Mapping[str, str]) -> Reading:
     SLIPWAY_HANDLER, "file.py:Name" or "file.py", decides where there are several. StartError says what is
     there and what is expected. A Vertex AI Handler beside a Predictor is found by `companion`.
     """
-    found = _readings(model_dir, env)
     if stated := env.get(SETTING, ""):
-        return _stated(stated, found)
-    sure = [reading for reading in found if reading.sure]
-    candidates = _entries(sure or found) or _unread(model_dir, env) or _pipelines(model_dir)
-    if len(candidates) == 1:
-        return candidates[0]
-    if not candidates:
-        raise StartError(f"{starting.code_dir(model_dir)}: no handler is there; expected {_EXPECTED}")
-    choices = " or ".join(dict.fromkeys(_choice(reading) for reading in candidates))
+        return _stated(stated, [*_readings(model_dir, env), *bare_models.readings(model_dir)])
+    found = candidates(model_dir, env)
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise StartError(f"{starting.code_dir(model_dir)}: no handler is there{_why_not(model_dir)}")
+    choices = " or ".join(dict.fromkeys(f'"{reading.choice}"' for reading in found))
     raise StartError(
-        f"more than one handler could be meant: {'; '.join(map(str, candidates))}; say which: "
+        f"more than one handler could be meant: {'; '.join(map(str, found))}; say which: "
         f"[serving] handler = {choices} in deploy.toml, or {SETTING} in the environment"
     )
+
+
+def choosing(env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """The variables of this environment by which a handler is chosen, as names and values."""
+    return tuple((name, env[name]) for name in (SETTING, _PROGRAM) if env.get(name))
+
+
+def candidates(model_dir: Path, env: Mapping[str, str]) -> list[Reading]:
+    """All that could be the entry: one, if all is well. StartError for an entry file that is no Python."""
+    found = _readings(model_dir, env)
+    sure = [reading for reading in found if reading.sure]
+    return _entries(sure or found) or _unread(model_dir, env) or bare_models.readings(model_dir)
+
+
+def _why_not(model_dir: Path) -> str:
+    files = ", ".join(bare_models.unscripted(model_dir))
+    saved = f", and {files} is no TorchScript: torch.jit.save writes it, or a model_fn loads what this is"
+    return f"{saved if files else ''}; expected {_EXPECTED}"
 
 
 def companion(model_dir: Path, entry: Reading, env: Mapping[str, str]) -> Reading | None:
@@ -56,7 +73,10 @@ def _readings(model_dir: Path, env: Mapping[str, str]) -> list[Reading]:
     code = starting.code_dir(model_dir)
     program = _program(code, env)
     found = [each for path in sorted(code.glob("*.py")) for each in _of_file(path, program)]
-    archives = sorted({*model_dir.glob("*.mar"), *code.glob("*.mar"), *code.glob("MAR-INF")})
+    archives = sorted({*model_dir.glob("*.mar"), *code.glob("*.mar"), *code.glob(_UNPACKED)})
+    if any(path.name == _UNPACKED for path in archives):
+        # An unpacked archive's manifest says which of its files is the handler.
+        found = [each for each in found if each.shape is not Shape.TORCHSERVE]
     return found + [Reading(Shape.TORCHSERVE, path.name, 0) for path in archives]
 
 
@@ -98,12 +118,6 @@ def _entries(found: list[Reading]) -> list[Reading]:
     return found
 
 
-def _pipelines(model_dir: Path) -> list[Reading]:
-    has_weights = any(True for pattern in _WEIGHTS for _ in model_dir.glob(pattern))
-    is_model = has_weights and (model_dir / "config.json").is_file()
-    return [Reading(Shape.PIPELINE, "config.json", 0)] if is_model else []
-
-
 def _unread(model_dir: Path, env: Mapping[str, str]) -> list[Reading]:
     """Entry files that show nothing, with a star import, say: loading one tells what it lacks."""
     code = starting.code_dir(model_dir)
@@ -112,7 +126,3 @@ def _unread(model_dir: Path, env: Mapping[str, str]) -> list[Reading]:
         Reading(Shape.SAGEMAKER, _program(code, env), 1),
     ]
     return [reading for reading in possible if (code / reading.file).is_file()]
-
-
-def _choice(reading: Reading) -> str:
-    return f'"{reading.file}{f":{reading.name}" if reading.name else ""}"'

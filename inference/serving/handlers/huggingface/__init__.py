@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from inference.serving.errors import StartError
-from inference.serving.handlers import Answer, Call, one_by_one, starting
+from inference.serving.handlers import Answer, Call, Intake, one_by_one, starting
 from inference.serving.handlers.huggingface import bodies, pipelines
 from inference.serving.predictor import describe
 
@@ -31,6 +31,7 @@ class HuggingFaceHandler:
 
     shape: str
     _handle: Callable[[dict[str, Any]], Any]
+    intake: Intake = Intake("inputs")
 
     def answer(self, call: Call) -> Answer:
         try:
@@ -71,7 +72,8 @@ def _custom(file: Path, folder: Path) -> HuggingFaceHandler:
     if not callable(made):
         raise StartError(f"{file.name}: class {_CLASS} has no __call__; expected __call__(data)")
     if _knows_instances(file):
-        return HuggingFaceHandler(f"Hugging Face {_CLASS} that takes {_INSTANCES} itself", made)
+        own = Intake(_INSTANCES, listed=True)
+        return HuggingFaceHandler(f"Hugging Face {_CLASS} that takes {_INSTANCES} itself", made, own)
     return HuggingFaceHandler(f"Hugging Face {_CLASS}", _each_instance(made))
 
 

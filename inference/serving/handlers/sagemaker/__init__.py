@@ -14,7 +14,7 @@ from typing import Any
 
 from inference.serving.errors import StartError
 from inference.serving.handlers import OldHandler, starting
-from inference.serving.handlers.sagemaker import modules
+from inference.serving.handlers.sagemaker import intakes, modules, scripted
 from inference.serving.handlers.sagemaker.answering import SageMakerHandler
 from inference.serving.handlers.sagemaker.context import Context
 from inference.serving.handlers.sagemaker.functions import functions
@@ -35,7 +35,14 @@ def load(model_dir: Path, entry: Path) -> OldHandler:
     transform = found.transform()
     model = found.model(str(model_dir))
     title = f"SageMaker {entry.name}" + (f", as in the {image.name} image" if image.name else "")
-    return SageMakerHandler(title, image, context, lambda *request: transform(model, *request))
+    handler = SageMakerHandler(title, image, context, lambda *request: transform(model, *request))
+    handler.intake = intakes.of(entry, found.own.keys(), image)
+    return handler
+
+
+def load_bare(model_dir: Path, file: str) -> OldHandler:
+    """Load a TorchScript model that came without code. StartError says what is wrong."""
+    return scripted.load(model_dir, file, _gpu())
 
 
 def _imported(entry: Path) -> Any:

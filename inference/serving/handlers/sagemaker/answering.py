@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from inference.serving.handlers import Answer, Call, one_by_one
-from inference.serving.handlers.sagemaker import wire
+from inference.serving.handlers.sagemaker import intakes, wire
 from inference.serving.handlers.sagemaker.content_types import ANY, JSON, UTF8_TYPES
 from inference.serving.handlers.sagemaker.context import Context, RequestProcessor
 from inference.serving.handlers.sagemaker.image import Image, ServerError
@@ -24,6 +24,7 @@ class SageMakerHandler:
         self, shape: str, image: Image, context: Context, transform: Callable[[Any, Any, Any], Any]
     ) -> None:
         self.shape = shape
+        self.intake = intakes.PLAIN
         self._image = image
         self._context = context
         self._transform = transform

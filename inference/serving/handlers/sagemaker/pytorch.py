@@ -25,9 +25,13 @@ def default_model_fn(model_dir: str) -> Any:
 
     Nothing else is loaded: what torch.save wrote is a pickle, and reading it is the handler's own decision.
     """
+    return scripted(_model_file(Path(model_dir)))
+
+
+def scripted(path: Path) -> Any:
+    """The TorchScript model in the file; ModelLoadError where it holds none."""
     import torch
 
-    path = _model_file(Path(model_dir))
     try:
         return torch.jit.load(path, map_location=_device())  # type: ignore[no-untyped-call]
     except RuntimeError as error:

@@ -15,7 +15,7 @@ from threading import Lock
 from typing import Any
 
 from inference.serving.errors import StartError
-from inference.serving.handlers import Answer, Call, standins
+from inference.serving.handlers import Answer, Call, Intake, standins
 from inference.serving.handlers.torchserve import answers, entry, manifest, ts
 from inference.serving.handlers.torchserve.context import SERVER_VERSION, Context, RequestProcessor
 from inference.serving.handlers.torchserve.envelopes import Handle, enveloped
@@ -33,6 +33,7 @@ class TorchServeHandler:
     handle: Handle
     batch_size: int | None = None
     max_delay_ms: float | None = None
+    intake: Intake = Intake()
     _one_at_a_time: Any = field(default_factory=Lock)
 
     @property
@@ -91,7 +92,8 @@ def load(model_dir: Path, handler: str = "", batch_size: int = 1) -> TorchServeH
     os.chdir(model.folder)
     handle = enveloped(entry.started(named, model.folder, context), model.envelope)
     shape = f"TorchServe handler {named}" + (f" in the {model.envelope} envelope" if model.envelope else "")
-    return TorchServeHandler(shape, context, handle, asked, model.config.get("maxBatchDelay"))
+    intake = Intake("instances", listed=True) if model.envelope == "json" else Intake()
+    return TorchServeHandler(shape, context, handle, asked, model.config.get("maxBatchDelay"), intake)
 
 
 def _context(model: manifest.Model, batch_size: int) -> Context:

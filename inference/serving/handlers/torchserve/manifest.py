@@ -13,7 +13,7 @@ from typing import Any
 from inference.serving import log
 from inference.serving.errors import StartError, shown
 from inference.serving.handlers import starting
-from inference.serving.handlers.torchserve import mar
+from inference.serving.handlers.torchserve import mar, needs
 
 _MANIFEST = "MAR-INF/MANIFEST.json"
 _WEIGHTS = {".pt", ".pth", ".onnx"}
@@ -60,9 +60,17 @@ def read(model_dir: Path, environment: Mapping[str, str] = os.environ) -> Model:
     for name in sorted(config.keys() & _REFUSED.keys()):
         if config[name]:
             raise StartError(f"model-config: {name}: {_REFUSED[name]} cannot be served here; expected none")
-    if requirements := manifest["model"].get("requirementsFile"):
-        log.event(f"{requirements} of the model is not installed here: inference/requirements.txt is")
+    _tell_of_needs(folder, str(manifest["model"].get("requirementsFile") or ""))
     return Model(folder, manifest, config, _envelope(beside, environment))
+
+
+def _tell_of_needs(folder: Path, requirements: str) -> None:
+    missing = needs.unmet(folder / Path(requirements).name) if requirements else []
+    if missing:
+        log.event(
+            f"{requirements} of the model asks for {', '.join(missing)}, which is not what is installed: "
+            "put it into inference/requirements.txt (make import FROM=….mar does)"
+        )
 
 
 def _unpacked(folder: Path) -> Path:

@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from inference.serving.errors import StartError, shown
-from inference.serving.handlers import Answer, Call, one_by_one, standins, starting
+from inference.serving.handlers import Answer, Call, Intake, one_by_one, standins, starting
 from inference.serving.handlers.vertex import sdk, web
 from inference.serving.handlers.vertex.asgi import Loops
 
@@ -46,6 +46,8 @@ class VertexHandler:
     shape: str
     _handler: Any
     _loops: Loops = field(default_factory=Loops)
+    # Source: cloud.google.com/vertex-ai/docs/predictions/get-batch-predictions, on how input is sent.
+    intake: Intake = Intake("instances", listed=True)
 
     def answer(self, call: Call) -> Answer:
         return self._loops.run(self._handler, call)

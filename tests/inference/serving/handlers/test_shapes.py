@@ -1,5 +1,7 @@
 """Which handler a folder holds: told without running it, and never guessed."""
 
+import zipfile
+
 import pytest
 
 from inference.serving.errors import StartError
@@ -74,6 +76,66 @@ def test_an_archive_of_torchserve_is_known_by_its_ending(tmp_path):
 def test_a_model_alone_is_a_pipeline(tmp_path, model_dir):
     (tmp_path / "model.safetensors").write_bytes(b"")
     assert shapes.entry(model_dir(config_json="{}"), {}).shape is Shape.PIPELINE
+
+
+def test_an_unpacked_archives_manifest_says_which_of_its_files_is_the_handler(model_dir):
+    place = model_dir(code__handler_py=TORCHSERVE, code__other_py=PLAIN)
+    (place / "code/MAR-INF").mkdir()
+    found = shapes.entry(place, {})
+    assert (found.shape, found.file) == (Shape.TORCHSERVE, "MAR-INF")
+
+
+def torch_file(path, *members):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in members:
+            archive.writestr(f"model/{name}", b"")
+
+
+SCRIPT = ("data.pkl", "constants.pkl", "code/__torch__.py")
+
+
+@pytest.mark.parametrize("name", ["model.pt", "weights.pth"])
+def test_torchscript_alone_is_a_model_that_needs_no_code(tmp_path, name):
+    torch_file(tmp_path / name, *SCRIPT)
+    (tmp_path / "code").mkdir()
+    found = shapes.entry(tmp_path, {})
+    assert (found.shape, found.file) == (Shape.TORCHSCRIPT, name)
+
+
+def test_code_beside_torchscript_is_what_serves(tmp_path, model_dir):
+    torch_file(tmp_path / "model.pt", *SCRIPT)
+    place = model_dir(code__inference_py=SAGEMAKER)
+    assert shapes.entry(place, {}).shape is Shape.SAGEMAKER
+    assert shapes.entry(place, {"SLIPWAY_HANDLER": "model.pt"}).shape is Shape.TORCHSCRIPT
+
+
+def test_of_several_torchscript_files_model_pt_is_meant_and_without_it_none_is_guessed(tmp_path):
+    for name in ("a.pt", "b.pth"):
+        torch_file(tmp_path / name, *SCRIPT)
+    with pytest.raises(StartError, match=r"a.pt: a TorchScript model; b.pth: a TorchScript model; say which"):
+        shapes.entry(tmp_path, {})
+    assert shapes.entry(tmp_path, {"SLIPWAY_HANDLER": "b.pth"}).file == "b.pth"
+    torch_file(tmp_path / "model.pt", *SCRIPT)
+    assert shapes.entry(tmp_path, {}).file == "model.pt"
+
+
+@pytest.mark.parametrize(
+    "members", [("data.pkl", "data/0"), ("data.pkl", "constants.pkl"), ("code/x.py",), None]
+)
+def test_what_torch_save_wrote_is_no_model_that_serves_itself(tmp_path, members):
+    if members is None:
+        (tmp_path / "model.pt").write_bytes(b"no zip")
+    else:
+        torch_file(tmp_path / "model.pt", *members)
+    with pytest.raises(StartError, match=r"no handler is there, and model.pt is no TorchScript: torch.jit"):
+        shapes.entry(tmp_path, {})
+
+
+def test_a_pipeline_and_torchscript_are_two_readings(tmp_path, model_dir):
+    torch_file(tmp_path / "model.pt", *SCRIPT)
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    with pytest.raises(StartError, match=r'handler = "config.json" or "model.pt"'):
+        shapes.entry(model_dir(config_json="{}"), {})
 
 
 @pytest.mark.parametrize("sibling", [SAGEMAKER, PLAIN, "def handle(data, context): ...\n"])
