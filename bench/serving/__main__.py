@@ -13,12 +13,23 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from bench.serving import contestants, limits, load, measuring, plot, processes, results, table, workloads
+from bench.serving import (
+    contestants,
+    lighter,
+    limits,
+    load,
+    measuring,
+    plot,
+    processes,
+    results,
+    table,
+    workloads,
+)
 from bench.serving.contestants import ROOT, Server
 from bench.serving.peers import environments
 from bench.serving.results import Results
 from bench.serving.running import Place
-from bench.serving.workloads import Workload
+from bench.serving.workloads import Prepared, Workload
 
 
 @dataclass(frozen=True)
@@ -30,6 +41,7 @@ class Race:
     plan: measuring.Plan
     place: Place
     out: Path
+    optimize: str | None = None
 
 
 def main() -> int:
@@ -58,11 +70,19 @@ def _run(race: Race) -> Iterator[Results]:
             counts = sorted({1, race.place.workers})
             bare = [limits.bare(prepared, race.place, race.plan, count) for count in counts]
             found = replace(found, bare=(*found.bare, *bare), loading=(*found.loading, loading))
-            for server in [one for one in race.servers if workload.name in one.workloads]:
+            for server in _servers(race, prepared):
                 run = measuring.measured(measuring.Trial(server, asked, race.plan, race.place))
                 found = replace(found, runs=(*found.runs, run))
                 print(_line(run), file=sys.stderr, flush=True)
                 yield found
+
+
+def _servers(race: Race, prepared: Prepared) -> Iterator[Server]:
+    """Those that answer the workload; ours with a lighter model last, where that is asked for."""
+    yield from (one for one in race.servers if prepared.workload.name in one.workloads)
+    wanted = race.optimize if prepared.workload.name == lighter.WORKLOAD else None
+    if wanted is not None and (row := lighter.row(prepared, race.place, wanted)):
+        yield row
 
 
 def _line(run: results.Run) -> str:
@@ -102,6 +122,13 @@ def _parser() -> argparse.ArgumentParser:
         "(with a lighter model, say), SLIPWAY_…=value (a setting)",
     )
     add(
+        "--optimize",
+        nargs="?",
+        const="",
+        metavar="NAME",
+        help="one more row of ours: the encoder with the variant that `optimize` chooses, or with this one",
+    )
+    add(
         "--environments",
         type=Path,
         default=environments.STANDARD,
@@ -128,7 +155,7 @@ def _race(parser: argparse.ArgumentParser) -> Race:
     (options.out / "logs").mkdir(parents=True, exist_ok=True)
     place = Place(options.environments, options.out / "logs", processes.cores())
     plan = measuring.Plan(connections, options.seconds, options.rounds, options.starts, options.patience)
-    return Race(servers, chosen, plan, place, options.out)
+    return Race(servers, chosen, plan, place, options.out, options.optimize)
 
 
 def _words(text: str) -> list[str]:

@@ -54,7 +54,7 @@ def end_with_parent() -> None:
 def clock() -> Clock:
     """The times so far. `here` has wrk's in it as soon as that has ended."""
     table = _table()
-    used = sum(_used(table[pid]) for pid in _descendants(table))
+    used = sum(_used(table[pid]) for pid in _below(os.getpid(), table))
     own = os.times()
     # A machine lent in slices loses to its neighbours what is counted as stolen: field 8.
     busy = Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
@@ -82,17 +82,31 @@ def wait_quiet(patience_s: float) -> None:
 
 def memory() -> int:
     """Bytes that the server's processes hold, pages that several share counted once (PSS)."""
-    return sum(_proportional(pid) for pid in _descendants(_table()))
+    return sum(map(proportional, descendants(os.getpid())))
+
+
+def descendants(root: int) -> set[int]:
+    """The processes below that one, without it."""
+    return _below(root, _table())
+
+
+def proportional(pid: int) -> int:
+    """Bytes that a process holds, of pages that several share its part (PSS); 0 of one that has ended."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    return 0
 
 
 def end_all(patience_s: float) -> None:
     """End every process below this one: asked first, killed when patience is over."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         deadline = time.monotonic() + patience_s
-        for pid in _descendants(_table()):
+        for pid in descendants(os.getpid()):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
-        while _descendants(_table()) and time.monotonic() < deadline:
+        while descendants(os.getpid()) and time.monotonic() < deadline:
             _reap()
             time.sleep(0.05)
 
@@ -111,9 +125,9 @@ def _table() -> dict[int, list[str]]:
     return found
 
 
-def _descendants(table: dict[int, list[str]]) -> set[int]:
+def _below(root: int, table: dict[int, list[str]]) -> set[int]:
     below: set[int] = set()
-    generation = {os.getpid()}
+    generation = {root}
     while generation:
         generation = {pid for pid, fields in table.items() if int(fields[_PARENT]) in generation} - below
         below |= generation
@@ -122,11 +136,3 @@ def _descendants(table: dict[int, list[str]]) -> set[int]:
 
 def _used(fields: list[str]) -> float:
     return sum(map(int, fields[_TIMES])) / _TICKS
-
-
-def _proportional(pid: int) -> int:
-    with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
-    return 0

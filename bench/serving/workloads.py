@@ -88,7 +88,7 @@ def write_model(name: str, weights: Callable[[], Path], folder: Path) -> None:
     else:
         _write_weights(name, folder / "weights.pt")
     if name != "image":  # its samples would be megabytes of JSON
-        samples = [json.dumps(instance) for instance in _instances(name)[:2]]
+        samples = [json.dumps(instance) for instance in instances(name)[:2]]
         (folder / "code" / "samples.jsonl").write_text("\n".join(samples) + "\n")
 
 
@@ -106,7 +106,8 @@ def _write_weights(name: str, path: Path) -> None:
     torch.save(made.state_dict(), path)
 
 
-def _instances(name: str) -> Sequence[object]:
+def instances(name: str) -> Sequence[object]:
+    """What a model is asked, one after the other."""
     if name == "encoder":
         return sentences()
     rows: list[object] = np.random.default_rng(0).random((ROWS, 64)).round(4).tolist()
@@ -116,7 +117,7 @@ def _instances(name: str) -> Sequence[object]:
 def _bodies(workload: Workload) -> list[bytes]:
     if workload.content_type == NPY:
         return [_picture(number) for number in range(PICTURES)]
-    return [json.dumps({"instances": [instance]}).encode() for instance in _instances(workload.model)]
+    return [json.dumps({"instances": [instance]}).encode() for instance in instances(workload.model)]
 
 
 def _picture(number: int) -> bytes:
