@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from deploy.batch.places import SCHEME, BatchError
@@ -30,9 +31,11 @@ def command(engine: str, archive: Path, places: Sequence[str], settings: Batch) 
     return [sys.executable, "-m", "inference.serving", "batch", *paths, *model, *said]
 
 
-def run(words: Sequence[str]) -> int:
-    """The command's exit status. Ctrl-C reaches it as it reaches this process, and both end."""
-    with subprocess.Popen(words, cwd=KIT) as process:
+def run(words: Sequence[str], environment: Mapping[str, str]) -> int:
+    """The command's exit status, run with what a container would have in its `environment`. Ctrl-C reaches it
+    as it reaches this process, and both end."""
+    named = [word for name in environment for word in ("--env", name)]
+    with subprocess.Popen([*words, *named], cwd=KIT, env={**os.environ, **environment}) as process:
         try:
             return process.wait()
         except KeyboardInterrupt:

@@ -20,6 +20,8 @@ RESULT_SETTINGS = ("header", "on_error", "join", "input_filter", "output_filter"
 DEFAULT_PAYLOAD_MB, MAX_PAYLOAD_MB = 6, 100
 # Source: the SageMaker API's TransformJobName. A number of four digits is left room for.
 MAX_NAME, NUMBER = 63, 4
+# Source: the SageMaker API's ModelClientConfig; it is 600 where nothing is said.
+LONGEST_REQUEST_S = 3600
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,15 @@ def settings(batch: Batch, given: Mapping[str, Any]) -> Batch:
         return Batch.model_validate(batch.model_dump() | said)
     except ValidationError as error:
         raise BatchError("; ".join(str(wrong["msg"]) for wrong in error.errors())) from None
+
+
+def patient(settings: Batch) -> Batch:
+    """The settings with all the time that SageMaker grants a request, unless they say how long one may take.
+
+    A handler of another server may be asked for each record alone, and a request holds as many as fit.
+    """
+    longest = settings.model_copy(update={"timeout_s": LONGEST_REQUEST_S})
+    return settings if settings.timeout_s else longest
 
 
 def run_id(model: str, files: Iterable[File], settings: Batch, output: str) -> str:

@@ -6,21 +6,17 @@ Nothing is decoded, negotiated or encoded here: such a handler gets the request 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from time import perf_counter
 
-from inference.serving import handlers, log
+from inference.serving import exchange, handlers, log, sendable
 from inference.serving.batcher import Job
 from inference.serving.batching import Answered
 from inference.serving.calls import Call
-from inference.serving.errors import StartError
+from inference.serving.errors import Refusal
 from inference.serving.exchange import Reply
 from inference.serving.handlers import Answer, OldHandler
 from inference.serving.predictor import describe
-from inference.serving.samples import FILE
 from inference.serving.server import check_plain
-
-_SAMPLE_TYPE = "application/json"
 
 
 def asked(call: Call) -> handlers.Call:
@@ -47,28 +43,15 @@ class Carrier:
         for job in jobs:
             job.phases["predict"] = spent
             job.shared = len(jobs)
-        yield [(job, _reply(answer)) for job, answer in zip(jobs, answers, strict=True)]
-
-    def check(self, model_dir: Path) -> str:
-        """Have each sample answered, as JSON; what to say of it. StartError names the line that failed."""
-        path = model_dir / FILE
-        if not path.is_file():
-            return f"no {FILE}: ready means that the model is loaded, not that it answers"
-        lines = path.read_bytes().rstrip(b"\r\n").split(b"\n")
-        for number, line in enumerate(lines, 1):
-            answer = self._handler.answer(handlers.Call(line, _SAMPLE_TYPE))
-            if answer.status != 200:
-                said = answer.body[:500].decode("utf-8", "replace")
-                raise StartError(
-                    f"{FILE} line {number}: answered {answer.status}: {said}"
-                ) from answer.failure
-        return f"{FILE}: {len(lines)} samples answered"
+        yield [(job, reply(answer)) for job, answer in zip(jobs, answers, strict=True)]
 
 
-def _reply(answer: Answer) -> Reply:
+def reply(answer: Answer) -> Reply:
+    """An answer as it is sent; what the handler raised goes to the log."""
     if answer.failure is not None:
         log.failure(f"the handler raised {describe(answer.failure)}", answer.failure, indent="  ")
-    headers = tuple(
-        (name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()
-    )
-    return Reply(answer.status, answer.content_type, answer.body, headers)
+    try:
+        return sendable.reply(answer)
+    except Refusal as refusal:
+        exchange.note(refusal)
+        return exchange.refused(refusal)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+from pathlib import Path
 
-from inference.serving import answering, exchange
+from inference.serving import answering, exchange, samples
 from inference.serving.batcher import Job
 from inference.serving.endpoint import Endpoint
-from inference.serving.errors import HandlerFailed
-from inference.serving.exchange import Reply, Request
+from inference.serving.errors import HandlerFailed, StartError
+from inference.serving.exchange import Reply
 from inference.serving.settings import Batch, Settings, transforms
 from inference.serving.workers import Job as Work
 from inference.serving.workers import Reply as Outcome
@@ -26,7 +27,7 @@ _DIED = (
 
 
 class Crew:
-    """Workers for an endpoint's requests. Call start, ask for the samples, run, and close in the end."""
+    """Workers for an endpoint's requests. Call start, check the samples, run, and close in the end."""
 
     def __init__(self, settings: Settings, batch: Batch, endpoint: Endpoint) -> None:
         treatment = (batch.keep_errors, batch.header, batch.join, batch.records, batch.accept)
@@ -45,17 +46,19 @@ class Crew:
         """Load the model. StartError where that fails; the log says why."""
         self._workers.start()
 
-    def ask(self, sample: Request) -> Reply:
-        """A sample's answer, as an endpoint's; HandlerFailed with the reason where it is none."""
+    def check(self, model_dir: Path) -> str:
+        """Have the samples answered; what to say of it. StartError names the one that was not."""
         while not self._workers.has_room():
             self._workers.take()
-        self._workers.give(0, answering.message(sample, sample=True))
+        self._workers.give(0, str(model_dir))
         while not (outcomes := self._workers.take()):
             pass
-        reply = _reply(outcomes[0])
-        if reply.status != 200:
-            raise HandlerFailed(reply.body.decode("utf-8", "replace"))
-        return reply
+        if outcomes[0].lost:
+            raise StartError(f"{samples.FILE}: {_DIED}")
+        status, _, said, *_ = outcomes[0].answer
+        if status != 200:
+            raise StartError(said.decode())
+        return str(said.decode())
 
     def run(self) -> None:
         """Hand each request to an idle worker and its reply to who waits for it, until the batcher closes.

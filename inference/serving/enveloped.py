@@ -59,7 +59,7 @@ def _instances(request: Request) -> list[Any]:
         raise UnsupportedMediaType(
             f"Content-Type: {request.content_type.format} is not read in this job; expected {JSON}"
         )
-    decoded = codecs.decode(request.body, request.content_type)
+    decoded = codecs.decode(bytes(request.body), request.content_type)
     if decoded.shape is not Shape.ENVELOPE or not isinstance(decoded.instances, list):
         raise BadBody(f'{JSON}: found {decoded.shape.value}; expected {{"instances": [...]}}')
     return decoded.instances

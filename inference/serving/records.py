@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import orjson
 
-from inference.serving import codecs, parquet, tables
+from inference.serving import codecs, outputs, parquet, tables
 from inference.serving.codecs import Shape
 from inference.serving.errors import BadBody, shown
 from inference.serving.inputs import Instances
@@ -78,6 +78,27 @@ def decode_each(body: bytes | bytearray, content_type: ContentType, header: str 
     return _one_by_one(body, content_type, header, _most_common)
 
 
+def unread(body: bytes | bytearray, content_type: ContentType, header: str = "") -> Records:
+    """The lines of a body that are records, or of Parquet the numbers of its rows, as they are: whoever gets
+    them says what is wrong with them. BadBody where it is no Parquet."""
+    if content_type.format == PARQUET:
+        return Records(list(range(parquet.count(body))))
+    if content_type.format == CSV:
+        table = _table(body, content_type, header)
+        return Records(table.lines, headers=table.headers)
+    return Records(_lines(body))
+
+
+def as_json(body: bytes | bytearray, content_type: ContentType, found: Records) -> Records:
+    """The records that decode or decode_each found in the body, each as JSON: as it is written, if it is."""
+    own = _lines(body) if content_type.format == JSON_LINES else []
+    texts = [
+        row if isinstance(row, BadBody) else own[place].strip() if own else _json(row)
+        for place, row in enumerate(found.rows)
+    ]
+    return replace(found, rows=texts)
+
+
 def places(body: bytes, content_type: ContentType, header: str, *, headers: bool) -> list[int]:
     """The numbers, from 0, of the lines that hold the records that decode finds; with `headers` of those that
     are the header, too."""
@@ -91,6 +112,10 @@ def places(body: bytes, content_type: ContentType, header: str, *, headers: bool
         for number, line in enumerate(lines)
         if line.strip() and (headers or not _is_header(line, wanted))
     ]
+
+
+def _json(row: Any) -> bytes:
+    return orjson.dumps(row, outputs.plain, orjson.OPT_SERIALIZE_NUMPY)
 
 
 def _together(body: bytes | bytearray, content_type: ContentType, header: str) -> Records:
@@ -110,7 +135,7 @@ def _one_by_one(
     if content_type.format == JSON_LINES:
         return Records([_tried(codecs.json_line, line) for line in _lines(body)])
     table = _table(body, content_type, header)
-    rows = [_tried(_cells, line) for line in table.lines]
+    rows = [_tried(cells, line) for line in table.lines]
     widths = [len(row) for row in rows if isinstance(row, list)]
     width = len(table.names) if table.names else usual(widths) if widths else 0
     instance = partial(tables.instance, names=table.names, width=width)
@@ -181,7 +206,8 @@ def _texts(lines: list[bytes]) -> list[str]:
     return _text(b"\n".join(lines)).split("\n") if lines else []
 
 
-def _cells(line: bytes) -> list[str]:
+def cells(line: bytes) -> list[str]:
+    """The cells of a line of CSV. BadBody where it is none."""
     return tables.cells(_text(line))
 
 

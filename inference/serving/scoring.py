@@ -2,6 +2,7 @@
 
 Transform jobs in the cloud and `python -m inference.serving batch` score by the same function. Records are
 scored together; only where that fails, and errors are kept, are they halved until the bad ones stand alone.
+What a handler of another server is asked instead, carried_records.py says.
 """
 
 from __future__ import annotations
@@ -14,16 +15,21 @@ from typing import Any
 
 import orjson
 
-from inference.serving import codecs, exchange, log, outputs, records, tables
-from inference.serving.codecs import Shape
+from inference.serving import (
+    answer_lines,
+    carried_records,
+    codecs,
+    exchange,
+    halving,
+    log,
+    records,
+)
 from inference.serving.errors import NotAcceptable, Refusal
-from inference.serving.media import CSV, JSON, JSON_LINES, NPY
+from inference.serving.halving import Step
+from inference.serving.handlers import OldHandler
+from inference.serving.media import JSON_LINES, NPY
 from inference.serving.predictor import Phases, Predictor, timed
 from inference.serving.records import Records
-
-ERROR_KEY = "slipway_error"
-# What a step takes many of and gives as many of; it raises a Refusal where it does not.
-Step = Callable[[Any], Sequence[Any]]
 
 
 @dataclass(frozen=True)
@@ -58,21 +64,32 @@ class Scored:
     failures: tuple[Failure, ...]
 
 
-def score(predictor: Predictor, request: exchange.Request, policy: Policy, phases: Phases) -> Scored:
+@dataclass(frozen=True)
+class _Answered:
+    """Records, and a line or a Refusal for each of them; `names` is the line that answers their header."""
+
+    found: Records
+    lines: list[Any]
+    names: Callable[[], bytes]
+
+
+def score(
+    handler: Predictor | OldHandler, request: exchange.Request, policy: Policy, phases: Phases
+) -> Scored:
     """The answer to a body of records, its phases added to `phases`.
 
     Raises a Refusal where a record fails and errors are not kept, where the body as a whole cannot be read
     (JSON, Parquet, npy), and where an array (npy) is wanted, which has no place for an error.
     """
-    scored, _ = _scored(predictor, request, policy, phases)
+    scored, _ = _scored(handler, request, policy, phases)
     return scored
 
 
 def attempt(
-    predictor: Predictor, policy: Policy, request: exchange.Request, phases: Phases
+    handler: Predictor | OldHandler, policy: Policy, request: exchange.Request, phases: Phases
 ) -> exchange.Reply:
     """As exchange.attempt, for a body of records; of the failures that are kept, the log gets the first."""
-    scored, refusals = _scored(predictor, request, policy, phases)
+    scored, refusals = _scored(handler, request, policy, phases)
     if refusals:
         first = scored.failures[0]
         log.event(
@@ -84,31 +101,48 @@ def attempt(
 
 
 def _scored(
-    predictor: Predictor, request: exchange.Request, policy: Policy, phases: Phases
+    handler: Predictor | OldHandler, request: exchange.Request, policy: Policy, phases: Phases
 ) -> tuple[Scored, list[Refusal]]:
+    if not isinstance(handler, Predictor):
+        return _written(_carried(handler, request, policy, phases), request, policy)
     read = records.decode_each if policy.keep_errors else records.decode
-    again = partial(read, request.body, request.content_type, policy.header)
+    again = partial(read, bytes(request.body), request.content_type, policy.header)
     with timed(phases, "decode"):
         found = again()
 
     def predict(rows: Any) -> Any:
-        return predictor.predictions(rows, phases)
+        return handler.predictions(rows, phases)
 
     answers = _kept(predict, found, again) if policy.keep_errors else predict(found.rows)
     with timed(phases, "encode"):
-        return _written(answers, found, request.accepted.format, policy)
+        if request.accepted.format == NPY:
+            return _as_array(answers, found), []
+        return _written(_answered(answers, found, request, policy), request, policy)
+
+
+def _carried(handler: OldHandler, request: exchange.Request, policy: Policy, phases: Phases) -> _Answered:
+    wanted, keep = request.accepted.format, policy.keep_errors
+    if wanted == NPY:
+        raise NotAcceptable(f"Accept: {NPY}: {handler.shape} gives lines in a job: ask for {JSON_LINES}")
+    with timed(phases, "decode"):
+        asked = carried_records.asked(handler.intake, request, policy.header, keep)
+    with timed(phases, "predict"):
+        answers = carried_records.answers(handler, asked, keep)
+    with timed(phases, "encode"):
+        lines = carried_records.lines(answers, wanted, keep)
+    return _Answered(asked.found, lines, lambda: carried_records.names(answers, wanted))
 
 
 def _kept(predict: Step, found: Records, again: Callable[[], Records]) -> Sequence[Any]:
     """A prediction for each record, or the Refusal that says why there is none."""
-    rows = _good(found.rows)
+    rows = halving.good(found.rows)
     try:
-        return _in_place(found.rows, predict(rows))
+        return halving.in_place(found.rows, predict(rows))
     except Refusal as refusal:
         # The handler may have changed instances before it failed: read them again, and hand out copies.
-        rows = _good(again().rows)
-        answers = _halved(lambda some: predict(_copied(some)), rows, refusal)
-    return _in_place(found.rows, answers)
+        rows = halving.good(again().rows)
+        answers = halving.halved(lambda some: predict(_copied(some)), rows, refusal)
+    return halving.in_place(found.rows, answers)
 
 
 def _copied(rows: Any) -> Any:
@@ -118,101 +152,28 @@ def _copied(rows: Any) -> Any:
         return copy.deepcopy(rows)
 
 
-def _tried(step: Step, items: Sequence[Any]) -> Sequence[Any]:
-    """What the step gives for each item; a Refusal where it gives none even for that item alone."""
-    try:
-        return step(items)
-    except Refusal as refusal:
-        return _halved(step, items, refusal)
-
-
-def _halved(step: Step, items: Sequence[Any], refusal: Refusal) -> list[Any]:
-    if len(items) == 1:
-        return [refusal]
-    middle = len(items) // 2
-    return [*_tried(step, items[:middle]), *_tried(step, items[middle:])]
-
-
-def _good(items: Any) -> Any:
-    if not isinstance(items, list):  # an array holds no refusals
-        return items
-    return [item for item in items if not isinstance(item, Refusal)]
-
-
-def _in_place(items: Any, results: Sequence[Any]) -> Sequence[Any]:
-    """The results of the good items, and the refusals where they stood among them."""
-    if len(results) == len(items):
-        return results
-    good = iter(results)
-    return [item if isinstance(item, Refusal) else next(good) for item in items]
-
-
-def _written(answers: Any, found: Records, wanted: str, policy: Policy) -> tuple[Scored, list[Refusal]]:
-    if wanted == NPY:
-        return _as_array(answers, found), []
-    lines = _each_line(answers, wanted) if policy.keep_errors else _lines(answers, wanted)
-    refused = {place: line for place, line in enumerate(lines) if isinstance(line, Refusal)}
-    failures = tuple(Failure(place, exchange.message(refusal)) for place, refusal in refused.items())
-    for failure in failures:
-        lines[failure.record] = _error_line(failure.reason, wanted)
-    rows_out = len(lines)
-    if policy.join and policy.header:
-        names = _names_line(answers, wanted)
-        for place in reversed(found.headers):
-            lines.insert(place, names)
-    body = _body(lines, found.shape, wanted)
-    return Scored(body, len(found.rows), rows_out, failures), list(refused.values())
+def _answered(answers: Any, found: Records, request: exchange.Request, policy: Policy) -> _Answered:
+    wanted = request.accepted.format
+    as_lines = answer_lines.each if policy.keep_errors else answer_lines.together
+    return _Answered(found, as_lines(answers, wanted), lambda: answer_lines.names(answers, wanted))
 
 
 def _as_array(answers: Any, found: Records) -> Scored:
-    if len(_good(answers)) != len(answers):
+    if len(halving.good(answers)) != len(answers):
         raise NotAcceptable(f"Accept: {NPY}: an array has no place for a failed record: ask for {JSON_LINES}")
     return Scored(codecs.encode(answers, found.shape, NPY), len(found.rows), len(answers), ())
 
 
-def _each_line(answers: Any, wanted: str) -> list[Any]:
-    """A line for each answer, or the Refusal that it is or that writing it gives."""
-    good = _good(answers)
-    # Rows of CSV are written without their columns' names, so all of them must have the same.
-    keys = next((list(one) for one in good if isinstance(one, dict)), None)
-    return list(_in_place(answers, _tried(partial(_lines, wanted=wanted, keys=keys), good)))
-
-
-def _lines(predictions: Any, wanted: str, keys: list[Any] | None = None) -> list[Any]:
-    """Each prediction as one line, without its end. BadPredictions and NotAcceptable as codecs.encode."""
-    encoded = codecs.encode_lines(predictions, CSV if wanted == CSV else JSON_LINES, keys)
-    lines = encoded.split(b"\n")[:-1]
-    if len(lines) != len(predictions):
-        raise NotAcceptable(
-            f"Accept: {wanted}: a prediction's text has a line end in it, and each record is answered on one "
-            f"line: ask for {JSON_LINES}"
-        )
-    return lines
-
-
-def _error_line(reason: str, wanted: str) -> bytes:
-    return _row_line([ERROR_KEY, reason]) if wanted == CSV else orjson.dumps({ERROR_KEY: reason})
-
-
-def _names_line(answers: Any, wanted: str) -> bytes:
-    """What stands over the predictions' columns: the first prediction says, and without one it is one."""
-    first = outputs.plain(next(iter(_good(answers)), None))
-    names = ["prediction"]
-    if isinstance(first, dict):
-        names = [str(key) for key in first]
-    elif isinstance(first, list):
-        names = [f"prediction_{number}" for number in range(1, len(first) + 1)]
-    return _row_line(names) if wanted == CSV else orjson.dumps(names)
-
-
-def _row_line(row: list[str]) -> bytes:
-    return tables.encode([row])[:-1]
-
-
-def _body(lines: list[bytes], shape: Shape, wanted: str) -> bytes:
-    if wanted != JSON:
-        return b"\n".join([*lines, b""]) if lines else b""
-    if shape is Shape.ONE:
-        return lines[0]
-    array = b"[" + b",".join(lines) + b"]"
-    return b'{"predictions":' + array + b"}" if shape is Shape.ENVELOPE else array
+def _written(answered: _Answered, request: exchange.Request, policy: Policy) -> tuple[Scored, list[Refusal]]:
+    found, lines, wanted = answered.found, answered.lines, request.accepted.format
+    refused = {place: line for place, line in enumerate(lines) if isinstance(line, Refusal)}
+    failures = tuple(Failure(place, exchange.message(refusal)) for place, refusal in refused.items())
+    for failure in failures:
+        lines[failure.record] = answer_lines.error(failure.reason, wanted)
+    rows_out = len(lines)
+    if policy.join and policy.header:
+        names = answered.names()
+        for place in reversed(found.headers):
+            lines.insert(place, names)
+    body = answer_lines.body(lines, found.shape, wanted)
+    return Scored(body, len(found.rows), rows_out, failures), list(refused.values())

@@ -113,3 +113,9 @@ def for_both(place: Path) -> Path:
 def named(place: Path | str) -> str:
     """The name of a deployment: a project's folder has it, too."""
     return place if isinstance(place, str) else place.name
+
+
+def stored(cloud: Any, prefix: str) -> dict[str, str]:
+    """The objects under a prefix of the tests' bucket, by the rest of their keys."""
+    uri = cloud.uri(prefix)
+    return {one[len(uri) :]: cloud.storage.get(one).decode() for one in cloud.storage.list(uri)}

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import clouds
 import pytest
 
 for needed in () if os.environ.get("CI") else ("google.cloud.aiplatform", "gcp_storage_emulator"):
@@ -20,18 +19,6 @@ import subjects  # noqa: E402 - likewise
 from google.cloud.aiplatform import initializer  # noqa: E402 - likewise
 
 from deploy.__main__ import main  # noqa: E402 - likewise
-
-DEPLOY_TOML = f"""\
-name = "{{name}}"
-
-[aws]
-region = "us-east-1"
-bucket = "slipway-tests"
-role = "arn:aws:iam::123456789012:role/slipway-execution"
-image = "123456789012.dkr.ecr.us-east-1.amazonaws.com/slipway-serving:1"
-instance_type = "ml.m7i.large"
-
-{clouds.GCP_SECTION}"""
 
 
 @pytest.fixture(scope="package")
@@ -84,7 +71,7 @@ def write(deployed: routes.Deployed, subject: subjects.Subject) -> None:
     """The subject's project, and the same with a shared endpoint."""
     for place, endpoint in ((deployed.project, ""), (deployed.shared, 'endpoint = "shared"\n')):
         written(place, subject)
-        text = DEPLOY_TOML.format(name=place.name).rstrip("\n")
+        text = routes.DEPLOY_TOML.format(name=place.name).rstrip("\n")
         (place / "deploy.toml").write_text(f"{text}\n{endpoint}")
 
 

@@ -116,6 +116,13 @@ def _parser() -> argparse.ArgumentParser:
         default="",
         help="application/jsonlines or text/csv (default: as the input is)",
     )
+    _add_machinery(parser)
+    return parser
+
+
+def _add_machinery(parser: argparse.ArgumentParser) -> None:
+    """The options that say where and how it is scored."""
+    add = parser.add_argument
     add(
         "--workers",
         metavar="N",
@@ -130,7 +137,14 @@ def _parser() -> argparse.ArgumentParser:
         help="local (the default): processes here; ray: workers of the Ray cluster at RAY_ADDRESS, or, where "
         "that is not set, of one that is started here",
     )
-    return parser
+    add(
+        "--env",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a variable of this environment that the handler's answers depend on: with another value every "
+        "file is scored anew, and workers on other machines get it; may be given several times",
+    )
 
 
 def _count(text: str) -> int:

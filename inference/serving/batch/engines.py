@@ -27,11 +27,13 @@ _WINDOW = 4
 
 @dataclass(frozen=True)
 class Plan:
-    """What an engine needs to know: the unpacked model, a piecework.Treatment's fields, how many workers."""
+    """What an engine needs to know: the unpacked model, a piecework.Treatment's fields, how many workers, and
+    the variables that those are to have, by name and value."""
 
     model_dir: Path
     settings: tuple[str, str, str, bool, bool]
     workers: int
+    environment: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,8 @@ def start(name: str, plan: Plan) -> Engine:
     """The engine of that name, its handler loaded. StartError where that fails."""
     if name not in NAMES:
         raise StartError(f"--engine {name}: expected one of {', '.join(NAMES)}")
-    return InOrder(_CREWS[name](Job(plan.model_dir, _TASK, plan.settings, plan.workers)), plan.workers)
+    job = Job(plan.model_dir, _TASK, plan.settings, plan.workers, environment=plan.environment)
+    return InOrder(_CREWS[name](job), plan.workers)
 
 
 def outcome(piece: Piece, reply: Any) -> Outcome:

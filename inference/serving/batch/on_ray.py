@@ -59,10 +59,11 @@ _ALONE = {
 
 @dataclass(eq=False)
 class _Worker:
-    """An actor, and the pieces that it holds in the order given: it is at work on the first."""
+    """An actor, and the pieces that it holds, in the order given. With one piece `alone` it gets no more."""
 
     actor: Any
     ready: bool = False
+    alone: bool = False
     held: deque[tuple[int, Any]] = field(default_factory=deque)
 
 
@@ -77,6 +78,7 @@ class RayWorkers:
     _crew: list[_Worker] = field(default_factory=list)
     _refs: dict[Any, _Worker] = field(default_factory=dict)
     _again: deque[tuple[int, Any]] = field(default_factory=deque)
+    _suspects: set[int] = field(default_factory=set)
     _unread: list[Reply] = field(default_factory=list)
     _failed_starts: int = 0
 
@@ -104,10 +106,11 @@ class RayWorkers:
                 log.event("waiting for a worker: Ray has no free CPU for one yet, or its model is loading")
 
     def has_room(self) -> bool:
-        """Whether a worker can take one more."""
-        while self._again and (worker := self._freest()) is not None:
+        """Whether a worker can take one more. None does until what is to be done alone is under way."""
+        while self._again and (worker := self._freest()) is not None and not worker.held:
+            worker.alone = True
             self._hand(worker, *self._again.popleft())
-        return self._freest() is not None
+        return not self._again and self._freest() is not None
 
     def give(self, key: int, message: Any) -> None:
         """Hand a piece's message to a worker, with its bytes: where that one runs, the file may not be."""
@@ -115,9 +118,14 @@ class RayWorkers:
         if worker is None:
             raise RuntimeError("no worker has room: ask has_room first")
         try:
-            self._hand(worker, key, ("", 0, 0, read(message)))
+            message = ("", 0, 0, read(message))
         except (Unreadable, OSError) as error:
             self._unread.append(Reply(key, (0, 0, b"", 0, [], (None, str(error)))))
+            return
+        if key in self._suspects:
+            self._again.append((key, message))
+        else:
+            self._hand(worker, key, message)
 
     def take(self) -> list[Reply]:
         """Wait until something happens and return the replies there are, maybe none.
@@ -161,7 +169,8 @@ class RayWorkers:
         kit, model = str(_KIT), str(self.job.model_dir.resolve())
         name = PREFIX + secrets.token_hex(16)
         parts = _packed(self._ray.put, self.job.model_dir) if elsewhere else ()
-        return Shipment(kit, model, name, parts, (str(_KIT), os.path.abspath("")))  # noqa: PTH100 - as Ray has it
+        strangers = (str(_KIT), os.path.abspath(""))  # noqa: PTH100 - as Ray has it
+        return Shipment(kit, model, name, parts, strangers, self.job.environment)
 
     def _add(self) -> None:
         """Ask for one more worker; it is ready when its handler is loaded."""
@@ -171,7 +180,7 @@ class RayWorkers:
         self._crew.append(worker)
 
     def _freest(self) -> _Worker | None:
-        able = [worker for worker in self._crew if worker.ready and len(worker.held) < _HELD]
+        able = [one for one in self._crew if one.ready and not one.alone and len(one.held) < _HELD]
         return min(able, key=lambda worker: len(worker.held), default=None)
 
     def _hand(self, worker: _Worker, key: int, message: Any) -> None:
@@ -195,10 +204,12 @@ class RayWorkers:
             worker.ready, self._failed_starts = True, 0
             return None
         key, _ = worker.held.popleft()
+        worker.alone = False
         return Reply(key, said)
 
     def _replace(self, worker: _Worker, error: Exception) -> Reply | None:
-        """A new worker for a lost one. Only the piece that it was at work on is lost with it."""
+        """A new worker for a lost one. A piece that it held alone is lost with it. Of several nobody knows
+        which it died over, for the answer to one may have died with it: each is done again, alone."""
         log.event(f"a worker was lost and is replaced: {_reason(error)}")
         self._ray.kill(worker.actor)
         self._crew.remove(worker)
@@ -207,9 +218,12 @@ class RayWorkers:
         if self._failed_starts >= _MOST_FAILED_STARTS:
             raise WorkersFailed(f"{self._failed_starts} workers in a row ended before they were ready")
         self._add()
-        lost, *others = worker.held or [None]
-        self._again.extend(other for other in others if other is not None)
-        return Reply(lost[0], lost=True) if lost is not None else None
+        if len(worker.held) != 1:
+            self._again.extend(worker.held)
+            return None
+        key, _ = worker.held[0]
+        self._suspects.add(key)
+        return Reply(key, lost=True)
 
     def _leave(self) -> None:
         """End all, and let those that are not at work take away what was unpacked beside them."""

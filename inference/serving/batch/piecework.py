@@ -12,17 +12,20 @@ from typing import Any
 
 import orjson
 
-from inference.serving import joined, log, media, parquet
+from inference.serving import exchange, joined, log, media, parquet
 from inference.serving.batch import lines
 from inference.serving.batch.inputs import BOM
 from inference.serving.batch.lines import BadLine, Counted
 from inference.serving.batch.pieces import Unreadable, read
+from inference.serving.carried_records import Unscored
 from inference.serving.errors import BadBody, Refusal
 from inference.serving.exchange import Request
+from inference.serving.handlers import OldHandler
 from inference.serving.media import CSV, PARQUET
 from inference.serving.predictor import Predictor
 from inference.serving.scoring import Policy, Scored, score
 
+Handler = Predictor | OldHandler
 # A reply as plain data, in the order of outcomes.Outcome: lines, rows, the answer, headers in it, failures as
 # (line from 0, reason), and what was wrong with the whole piece as (line from 0 or None, reason), or None.
 Reply = tuple[int, int, bytes, int, list[tuple[int, str]], tuple[int | None, str] | None]
@@ -39,15 +42,15 @@ class Treatment:
     join: bool
 
 
-def make(settings: tuple[str, str, str, bool, bool]) -> Callable[[Predictor, Any], Reply]:
+def make(settings: tuple[str, str, str, bool, bool]) -> Callable[[Handler, Any], Reply]:
     """The work for these settings: a Treatment's fields, as plain data."""
     treatment = Treatment(*settings)
     if treatment.content_type == PARQUET:  # before a fork, so that the workers share it
         importlib.import_module("pyarrow.parquet")
-    return lambda predictor, message: work(predictor, treatment, message)
+    return lambda handler, message: work(handler, treatment, message)
 
 
-def work(predictor: Predictor, treatment: Treatment, message: Any) -> Reply:
+def work(handler: Handler, treatment: Treatment, message: Any) -> Reply:
     """The reply to a piece's message."""
     try:
         body = read(message)
@@ -56,25 +59,25 @@ def work(predictor: Predictor, treatment: Treatment, message: Any) -> Reply:
     if not body:
         return 0, 0, b"", 0, [], None
     if treatment.content_type == PARQUET:
-        return _scored(predictor, treatment, body, Counted(_parquet_rows(body)))
+        return _scored(handler, treatment, body, Counted(_parquet_rows(body)))
     try:
         lines.check(body, treatment.content_type)
     except BadLine as error:
         return 0, 0, b"", 0, [], (error.line, str(error))
     if treatment.content_type == CSV:
         body = body.removeprefix(BOM)
-    return _scored(predictor, treatment, body, lines.count(body, treatment.header.encode()))
+    return _scored(handler, treatment, body, lines.count(body, treatment.header.encode()))
 
 
-def _scored(predictor: Predictor, treatment: Treatment, body: bytes, counted: Counted) -> Reply:
+def _scored(handler: Handler, treatment: Treatment, body: bytes, counted: Counted) -> Reply:
     request = Request(
         body, media.content_type(treatment.content_type), media.accepted(treatment.accept, treatment.accept)
     )
     policy = Policy(treatment.keep_errors, treatment.header, treatment.join)
     try:
-        scored = score(predictor, request, policy, {})
+        scored = score(handler, request, policy, {})
     except Refusal as refusal:
-        record, reason = _first_failure(predictor, request, policy, refusal)
+        record, reason = _first_failure(handler, request, policy, refusal)
         line = None if record is None else counted.line_of(record)
         return counted.lines, counted.rows, b"", 0, [], (line, reason)
     failures = [(counted.line_of(one.record), one.reason) for one in scored.failures]
@@ -93,13 +96,15 @@ def _miscounted(answer: bytes, rows: int, headers: int) -> str:
 
 
 def _first_failure(
-    predictor: Predictor, request: Request, policy: Policy, refusal: Refusal
+    handler: Handler, request: Request, policy: Policy, refusal: Refusal
 ) -> tuple[int | None, str]:
     """Which record it was, from 0: the same ones again, where errors are kept, show it."""
     if refusal.status >= 500:
         log.failure(str(refusal), refusal.__cause__, indent="  ")
+    if isinstance(refusal, Unscored):
+        return refusal.place, exchange.message(refusal.refusal)
     try:
-        again = score(predictor, request, replace(policy, keep_errors=True), {})
+        again = score(handler, request, replace(policy, keep_errors=True), {})
     except Refusal:
         return None, str(refusal)
     if not again.failures:

@@ -33,13 +33,15 @@ _AGAIN_S = 0.05
 class Shipment:
     """The kit and the model: where they lie, for workers on this very machine, or `parts`, a tar of both as
     objects in Ray's store, for a folder of this `name` on each node. `strangers` are folders of the driver's
-    that Ray puts on a worker's sys.path, and that the handler must not see."""
+    that Ray puts on a worker's sys.path, and that the handler must not see. `environment` are variables that
+    the handler is to have, as name and value."""
 
     kit: str
     model: str
     name: str = ""
     parts: tuple[Any, ...] = ()
     strangers: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
 
 
 class Scorer:
@@ -52,6 +54,7 @@ class Scorer:
     def load(self, shipment: Shipment, task: str, settings: Any, count: int) -> str:
         """Load the handler. "" where that went well; else what the log has to say: an exception would need
         classes that the other side unpickles, and this side has by then put away."""
+        os.environ.update(shipment.environment)
         kit, model = shipment.kit, shipment.model
         if shipment.parts:
             self._place = _unpacked(shipment)

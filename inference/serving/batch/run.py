@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from inference.serving.batch.pieces import Piece, cut, size_for
 from inference.serving.batch.progress import Progress
 from inference.serving.batch.report import FileReport, Report
 from inference.serving.errors import Refusal
+from inference.serving.handlers import shapes
 
 # Entries are written at most this often, and for at most a part of the time, so that many small files do not
 # cost a write of all entries each.
@@ -37,6 +39,7 @@ class Options:
     accept: str = ""
     workers: int = 1
     engine: str = "local"
+    env: Sequence[str] = ()
 
 
 def run(options: Options) -> Report:
@@ -54,18 +57,28 @@ def run(options: Options) -> Report:
             options.join == "input",
         )
         known = ledger.read(options.output)
-        identities = [ledger.identity(one, at.digest, settings) for one in found]
+        environment = _environment(options)
+        made_by = (*settings, *environment)
+        identities = [ledger.identity(one, at.digest, made_by) for one in found]
         files = [
             _File(one, identity, options.output) for one, identity in zip(found, identities, strict=True)
         ]
         finished = {one.source.name for one in files if _is_finished(one, known)}
         todo = [one for one in files if one.source.name not in finished]
         _forget(todo, known, options.output)
-        plan = engines.Plan(at.folder, settings, options.workers)
+        plan = engines.Plan(at.folder, settings, options.workers, environment)
         seconds = _score(todo, _Records(options.output, known), options.engine, plan) if todo else 0.0
         reports = {name: _kept(known[name], name) for name in sorted(finished)}
         reports |= {one.source.name: one.report() for one in todo}
     return Report(options.output, tuple(reports[one.name] for one in found), seconds)
+
+
+def _environment(options: Options) -> tuple[tuple[str, str], ...]:
+    """The variables that answers depend on, as names and values: those named, those that choose a handler."""
+    missing = [name for name in options.env if name not in os.environ]
+    if missing:
+        raise BadInput(f"--env {missing[0]}: no such variable is set; expected one of this process's own")
+    return shapes.choosing(os.environ) + tuple((name, os.environ[name]) for name in sorted({*options.env}))
 
 
 def _accept(options: Options, content_type: str) -> str:

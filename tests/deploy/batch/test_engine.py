@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,12 @@ def test_the_engine_is_told_what_the_settings_say(tmp_path, monkeypatch):
         *("--model", f"{tmp_path}/m.tar.gz", "--engine", "ray"),
         *("--header", "strip", "--on-error", "fail", "--join", "none", "--accept", "text/csv"),
     ]
+
+
+def test_it_has_the_containers_environment_and_is_told_which_variables_those_are():
+    said = "import os, sys; sys.exit(int(os.environ['FACTOR']) + len(sys.argv[1:]))"
+    assert engine.run([sys.executable, "-c", said], {"FACTOR": "40"}) == 42
+    assert engine.run([sys.executable, "-c", "import sys; sys.exit(sys.argv[1:] != [])"], {}) == 0
 
 
 @pytest.mark.parametrize(

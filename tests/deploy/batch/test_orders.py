@@ -77,3 +77,8 @@ def test_settings_that_all_take_pass():
     orders.check_settings(Batch(join="input", accept="text/csv"), Kind(CSV))
     orders.check_settings(Batch(accept="text/csv"), Kind(JSONLINES))
     orders.check_settings(Batch(), Kind(PARQUET))
+
+
+def test_a_request_may_take_an_hour_where_records_are_asked_for_one_by_one_unless_it_is_said():
+    assert orders.patient(Batch(header="strip")) == Batch(header="strip", timeout_s=3600)
+    assert orders.patient(Batch(timeout_s=5)) == Batch(timeout_s=5)

@@ -104,10 +104,38 @@ def test_a_sample_that_an_old_handler_does_not_answer_ends_the_start(serve):
     assert 'raise RuntimeError("the old one broke")' in served.log
 
 
-def test_a_job_says_that_it_cannot_take_one_yet(serve):
-    served = serve_old(serve, "inference.py", SAGEMAKER, SAGEMAKER_BATCH="true")
+def test_a_job_s_container_scores_records_with_one(serve):
+    samples = "[1]\n"
+    environment = {"SAGEMAKER_BATCH": "true", "SLIPWAY_BATCH_ON_ERROR": "keep"}
+    served = serve_old(serve, "inference.py", SAGEMAKER, samples, **environment).wait_ready()
+    assert "in a job SageMaker inference.py gets text/csv and" in served.log
+    assert "code/samples.jsonl: 1 samples answered" in served.log
+    answer = served.post(b'[1]\n"fail"\n[2, 3]\n', "application/jsonlines")
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/jsonlines")
+    first, failed, last = answer.body.splitlines()
+    assert (first, last) == (b'{"was": [3]}', b'{"was": [6, 9]}')
+    assert json.loads(failed) == {
+        "slipway_error": "the handler answered 500: RuntimeError: the old one broke"
+    }
+    assert 'raise RuntimeError("the old one broke")' in served.log
+    # Another job than ours sends what its handler reads, and gets what that answers.
+    answer = served.post(b"[1, 2]")
+    assert (answer.headers["content-type"], answer.json) == ("application/x-own", {"was": [3, 6]})
+
+
+def test_a_record_that_one_refuses_fails_its_request_where_failures_are_not_kept(serve):
+    served = serve_old(serve, "inference.py", SAGEMAKER, SAGEMAKER_BATCH="true").wait_ready()
+    answer = served.post(b'[1]\n"fail"\n', "application/jsonlines")
+    assert answer.status == 500
+    assert answer.error == "record 2: the handler answered 500: RuntimeError: the old one broke"
+
+
+def test_a_sample_that_one_does_not_answer_ends_a_job_s_container(serve):
+    served = serve_old(serve, "inference.py", SAGEMAKER, '[1]\n"fail"\n', SAGEMAKER_BATCH="true")
     assert served.status() == 1
-    assert "a handler of another server answers at an endpoint alone" in served.log
+    last = served.log.strip().splitlines()[-1]
+    assert last.startswith("slipway: error: code/samples.jsonl line 2: answered 500")
+    assert 'raise RuntimeError("the old one broke")' in served.log
 
 
 def test_an_old_handler_s_answers_are_cached_by_what_it_was_asked(serve):

@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import io
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,6 +20,9 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 from waiting import is_alive, until
+
+from inference.serving.batch import on_ray
+from inference.serving.workers import Job, Reply
 
 # A node as somebody else would have started it; its workers inherit its environment and its folder.
 NODE = """
@@ -114,6 +118,93 @@ def test_what_workers_die_over_is_done_again_and_given_up_the_third_time(batch, 
     assert f"failed: {batch.source}/b.jsonl lines " in done.stdout
     assert "to 9001: the worker process died over these records 3 times" in done.stdout
     assert "files 3: 2 scored, 1 failed\nrows in 27,001, rows out 27,001, rows failed 0\n" in done.stdout
+
+
+OLD = """
+import os
+
+def model_fn(model_dir):
+    return int(os.environ["FACTOR"])
+
+def predict_fn(data, factor):
+    if data.ndim:
+        raise RuntimeError("no such record")
+    return factor * data
+"""
+
+
+def test_a_handler_of_another_server_answers_there_too_with_the_variables_that_are_named(batch, cluster):
+    (batch.folder / "model/code/handler.py").unlink()
+    (batch.folder / "model/code/inference.py").write_text(OLD)
+    batch.put("a.jsonl", [*range(3000), [1], *range(3000)])
+    answers = []
+    for engine, known in (("local", {}), ("ray", cluster)):
+        batch.environment = {**known, "FACTOR": "5"}
+        done = batch.run("--on-error", "keep", "--env", "FACTOR", "--engine", engine)
+        assert done.returncode == 0, done.stderr
+        assert "rows in 6,001, rows out 6,001, rows failed 1" in done.stdout
+        answers.append((batch.output / "a.jsonl.out").read_bytes())
+        shutil.rmtree(batch.output)
+    assert answers[0] == answers[1]
+    assert answers[0].splitlines()[2] == b"10"
+
+
+class Stillness:
+    """As much of Ray as it takes to lose workers: all that is asked of it is a reference; nothing runs."""
+
+    def __getattr__(self, name):
+        return Stillness()
+
+    def __call__(self, *given, **options):
+        return Stillness()
+
+
+@pytest.fixture
+def losing(tmp_path):
+    """Workers of which there is one at a time, ready, and how to lose it."""
+    workers = on_ray.RayWorkers(Job(tmp_path, "", None, 1), _ray=Stillness())
+    workers._add()
+    workers._crew[0].ready = True
+
+    def lose():
+        reply = workers._replace(workers._crew[0], RuntimeError("killed"))
+        workers._crew[0].ready = True
+        return reply
+
+    return workers, lose
+
+
+def held(workers) -> list[int]:
+    return [key for key, _ in workers._crew[0].held]
+
+
+def test_a_death_over_several_pieces_is_held_against_none_and_each_is_done_again_alone(losing):
+    workers, lose = losing
+    for key in (1, 2):
+        assert workers.has_room()
+        workers.give(key, ("", 0, 0, b""))
+    assert held(workers) == [1, 2]
+    assert lose() is None
+    for key in (1, 2):
+        assert not workers.has_room()
+        assert held(workers) == [key]
+        assert lose() == Reply(key, lost=True)
+    assert workers.has_room()
+
+
+def test_a_piece_that_a_worker_has_died_over_alone_is_not_given_beside_others_again(losing):
+    workers, lose = losing
+    assert workers.has_room()
+    workers.give(1, ("", 0, 0, b""))
+    assert lose() == Reply(1, lost=True)
+    for key in (2, 1):
+        assert workers.has_room()
+        workers.give(key, ("", 0, 0, b""))
+    assert not workers.has_room()
+    assert held(workers) == [2]
+    assert lose() == Reply(2, lost=True)
+    assert not workers.has_room()
+    assert held(workers) == [1]
 
 
 def test_a_record_that_fails_costs_its_file_and_is_named(batch, cluster):
