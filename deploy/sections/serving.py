@@ -1,9 +1,15 @@
 """[serving] and [latency]: the runtime, and what its times are held against."""
 
-from pydantic import Field, field_validator
+import re
+from typing import Self
+
+from pydantic import Field, field_validator, model_validator
 
 from deploy.latency.parts import wrong_budget
 from deploy.sections.section import Section
+
+_ADDRESS = re.compile(r"rediss?://([^\s:@/]+@)?([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(/\d{0,4})?")
+_URL = '"redis://host:6379/0", or rediss:// for TLS'
 
 
 class Serving(Section):
@@ -53,6 +59,24 @@ class Serving(Section):
         description="the answers that each process keeps for requests that come again, 0 to 10000000",
         examples=[1000],
     )
+    cache_url: str | None = Field(
+        default=None,
+        description="the address of a Redis, in which processes and instances keep answers together",
+        examples=["rediss://cache.example.com:6379/0"],
+    )
+    cache_password_env: str | None = Field(
+        default=None,
+        pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$",
+        description="the name of the variable in which the handler's load leaves that Redis' password",
+        examples=["CACHE_PASSWORD"],
+    )
+    cache_ttl_s: int | None = Field(
+        default=None,
+        ge=1,
+        le=31_536_000,
+        description="the seconds for which that Redis keeps an answer, 1 to 31536000",
+        examples=[3600],
+    )
     handler: str | None = Field(
         default=None,
         pattern=r"^[\w.-]+(:\w+)?$",
@@ -63,6 +87,27 @@ class Serving(Section):
     drain_s: float | None = Field(
         default=None, ge=0, lt=30, description="seconds, 0 to less than 30", examples=[25]
     )
+
+    @model_validator(mode="after")
+    def _of_the_shared_cache(self) -> Self:
+        if self.cache_url is not None:
+            _check_url(self.cache_url)
+        elif self.cache_password_env or self.cache_ttl_s:
+            key = "cache_password_env" if self.cache_password_env else "cache_ttl_s"
+            raise ValueError(f"{key} is there without cache_url, expected cache_url = {_URL} beside it")
+        return self
+
+
+def _check_url(url: str) -> None:
+    """ValueError where it is no address of a Redis, or holds a password: its text is never repeated."""
+    if re.match(r"\w+://[^@]*:[^@]*@", url):
+        raise ValueError(
+            "cache_url holds a password, and whoever may describe the model could read it: keep it in "
+            "Secrets Manager, have the handler's load put it into a variable, and name that: "
+            'cache_password_env = "CACHE_PASSWORD"'
+        )
+    if not _ADDRESS.fullmatch(url) or len(url) > 1024:
+        raise ValueError(f"cache_url is no address of a Redis, expected {_URL}")
 
 
 class Latency(Section):

@@ -13,7 +13,7 @@ from inference.serving.exchange import Reply, Request
 from inference.serving.handlers import Call
 
 # An answer above this is not kept: a few of them would fill the memory.
-_LARGEST = 1024 * 1024
+LARGEST = 1024 * 1024
 _ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"  # a handler of SageMaker's may read them
 
 
@@ -23,6 +23,11 @@ def key(request: Request | Call) -> Hashable:
     if isinstance(request, Request):
         return request.content_type, request.accepted, digest
     return request.content_type, request.accept, request.headers.get(_ATTRIBUTES, ""), digest
+
+
+def may_be_kept(reply: Reply) -> bool:
+    """Whether a reply is a whole answer, of which a stream's is but the first piece, and not too large."""
+    return reply.status == 200 and not reply.streams and len(reply.body) <= LARGEST
 
 
 class Cache:
@@ -42,7 +47,7 @@ class Cache:
 
     def keep(self, key: Hashable, reply: Reply) -> None:
         """Keep an answer in the place of those that were not asked for the longest time."""
-        if reply.status != 200 or len(reply.body) > min(_LARGEST, self._most_bytes) or key in self._kept:
+        if not may_be_kept(reply) or len(reply.body) > self._most_bytes or key in self._kept:
             return
         self._kept[key] = reply
         self._bytes += len(reply.body)

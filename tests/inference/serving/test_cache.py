@@ -40,6 +40,12 @@ def test_an_answer_that_is_none_is_not_kept():
     assert kept.get("a") is None
 
 
+def test_a_stream_is_not_kept():
+    kept = Cache(2)
+    kept.keep("a", Reply(200, media.JSON_LINES, b"1\n", streams=True))
+    assert kept.get("a") is None
+
+
 def test_a_key_is_the_same_for_the_same_question_alone():
     first = cache.key(request(b"[1]"))
     assert first == cache.key(request(bytearray(b"[1]"), "application/json; charset=utf-8"))
