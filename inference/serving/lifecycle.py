@@ -7,25 +7,25 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import socket
-import tempfile
 from dataclasses import replace
-from pathlib import Path
 
-from inference.serving import artifact, log, manifest, samples, storage
+from inference.serving import carried, log
 from inference.serving.board import Board
 from inference.serving.crew import Crew
 from inference.serving.endpoint import Endpoint
 from inference.serving.isolation import write_no_bytecode
+from inference.serving.loader import Begun
+from inference.serving.model_folder import ModelFolder
 from inference.serving.settings import Batch, Settings
 from inference.serving.supervisor import Supervisor
 
 
-def serve(settings: Settings, listening: socket.socket) -> int:
-    """Serve until told to stop; the status to exit with."""
-    if settings.batch is None:
-        return Supervisor(settings, listening).run()
+def serve(settings: Settings, listening: socket.socket, begun: Begun | None) -> int:
+    """Serve until told to stop; the status to exit with. `begun` is there for an endpoint, None in a job."""
+    if settings.batch is None and begun is not None:
+        return Supervisor(settings, listening, begun).run()
+    assert settings.batch is not None
     return _Job(settings, settings.batch, listening).run()
 
 
@@ -36,33 +36,26 @@ class _Job:
         self._settings, self._batch = settings, batch
         board = Board(1)
         self._endpoint = Endpoint(settings, listening, board.slots[0])
+        # Whose handler it is, and so what is read, the crew's processes know.
+        self._endpoint.service.ask = carried.asked
         board.slots[0].pid = os.getpid()
-        self._downloads: Path | None = None
+        self._model = ModelFolder(settings)
 
     def run(self) -> int:
         """Serve the job's requests."""
         try:
             return self._endpoint.run(self._live)
         finally:
-            if self._downloads is not None:
-                shutil.rmtree(self._downloads, ignore_errors=True)
+            self._model.remove()
 
     def _live(self) -> None:
-        self._download()
         # Nothing may lie beside what the manifest lists: a compiled module would be run for a source.
         write_no_bytecode()
-        model_dir = self._settings.model_dir
-        log.event(manifest.check(model_dir, self._settings.manifest_sha256))
-        with contextlib.closing(Crew(self._settings, self._batch, self._endpoint)) as crew:
+        model_dir = self._model.ready()
+        settings = replace(self._settings, model_dir=model_dir)
+        with contextlib.closing(Crew(settings, self._batch, self._endpoint)) as crew:
             crew.start()
-            log.event(samples.check(crew.ask, model_dir))
+            log.event(crew.check(model_dir))
             self._endpoint.open()
             log.event("ready")
             crew.run()
-
-    def _download(self) -> None:
-        wanted = self._settings.artifact
-        if wanted:
-            self._downloads = Path(tempfile.mkdtemp(prefix="slipway-model-"))
-            model_dir = artifact.fetch(wanted, storage.reached_by(os.environ), self._downloads)
-            self._settings = replace(self._settings, model_dir=model_dir)

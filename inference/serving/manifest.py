@@ -17,6 +17,12 @@ from inference.serving.errors import StartError, shown
 NAME = "code/manifest.json"
 
 
+def digest(model_dir: Path) -> str | None:
+    """The manifest's sha256, which is another for every other archive; None where there is none."""
+    path = model_dir / NAME
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+
+
 def check(model_dir: Path, expected: str | None) -> str:
     """Compare every file below model_dir with the manifest; one sentence for the log.
 

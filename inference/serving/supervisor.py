@@ -7,59 +7,62 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
-import shutil
 import signal
 import socket
-import tempfile
 import threading
 import time
 from pathlib import Path
 
-from inference.serving import answerer, artifact, front, log, manifest, storage
+from inference.serving import answerer, front, log
 from inference.serving.batcher import Batcher
-from inference.serving.board import Board, Slot
+from inference.serving.board import Slot
 from inference.serving.ending import leave
 from inference.serving.errors import StartError
+from inference.serving.loader import ANSWERER, Begun
+from inference.serving.model_folder import ModelFolder
 from inference.serving.predictor import describe
 from inference.serving.server import Service
-from inference.serving.settings import Settings, cores
+from inference.serving.settings import Settings
 from inference.serving.workers import Job, Workers, WorkersFailed
 
 _LOOK_EVERY_S = 0.5
 # How long a worker's event loop may stand still while no call of the handler is to blame.
 _STILL_S = 6.0
+# How long those who come wait in the socket's queue for a worker in the place of the last one that died. A
+# fork is there long before; and /ping, which has 2 s, is answered from here in time where none is.
+_VACANT_S = 1.0
+# How long after the drain a worker that cannot be told, as its handler never lets go, is waited for.
+_LATE_S = 3.0
 
 
 class Supervisor:
     """Workers on one listening socket. Its event loop is the process's; a thread watches the workers."""
 
-    def __init__(self, settings: Settings, listening: socket.socket) -> None:
+    def __init__(self, settings: Settings, listening: socket.socket, begun: Begun) -> None:
         self._settings = settings
         self._listening = listening
-        self._count = settings.workers or cores()
-        self._board = Board(self._count + 1)  # the last slot is this process's own
+        self._board, self._loader = begun.board, begun.loader
+        self._count = len(self._board.slots) - 1  # the last slot is this process's own
         self._slot = self._board.slots[-1]
         self._service = Service(settings, Batcher(settings.max_queue, self._slot), self._slot)
-        self._downloads: Path | None = None
+        self._model = ModelFolder(settings)
         self._workers: Workers | None = None
         self._bell, self._rope = os.pipe()
         self._signals = 0
         # The workers that were told to accept: their process IDs by their places.
         self._accepting: dict[int, int] = {}
         self._answered = False  # whether a worker was ever ready
+        self._manned = -math.inf  # when one was last there
         self.status = 0
 
     def run(self) -> int:
         """Serve until told to stop; the status to exit with."""
         watch = threading.Thread(target=self._watch, name="workers", daemon=True)
         front.run(lambda: self._serve(watch))
-        self._remove_download()
+        self._model.remove()
         return self.status
-
-    def _remove_download(self) -> None:
-        if self._downloads is not None:
-            shutil.rmtree(self._downloads, ignore_errors=True)
 
     # --- The event loop ---
 
@@ -71,6 +74,7 @@ class Supervisor:
         front.on_stop(self._stop)
         watch.start()
         await self._ended.wait()
+        self._front.turn_away()
         await self._front.close()
 
     def _stop(self, name: str) -> None:
@@ -88,13 +92,17 @@ class Supervisor:
         log.event("stopped while the model was loading")
         if workers is not None:
             workers.close()
-        self._remove_download()
+        else:
+            self._loader.end(at_once=True)
+        self._model.remove()
         leave(0)
 
     def _be_open(self, ready: dict[int, int]) -> None:
         """Leave new connections to the workers while there are any; a new one may have them from then on."""
+        now = time.monotonic()
+        self._manned = now if ready else self._manned
         if self._service.state == "loading":
-            self._front.accept(not ready)
+            self._front.accept(now - self._manned > _VACANT_S)
         if ready and not self._answered:
             log.event("ready")
             self._answered = True
@@ -120,30 +128,24 @@ class Supervisor:
         finally:
             if self._workers is not None:
                 self._workers.close()
+            else:
+                self._loader.end(at_once=True)
             self._call(self._ended.set)
 
     def _raise_workers(self) -> None:
-        model_dir = self._model()
-        log.event(manifest.check(model_dir, self._settings.manifest_sha256))
+        model_dir = self._model.ready()
         fds = (self._listening.fileno(), self._board.fd)
         job = Job(
             model_dir,
-            "inference.serving.answerer",
+            ANSWERER,
             (str(model_dir.absolute()), *fds, len(self._board.slots)),
             self._count,
             copies=self._settings.workers > 1,
             placed=True,
             fds=fds,
         )
-        self._workers = Workers(job, on_end=self._ended_worker)
+        self._workers = Workers(job, self._loader, on_end=self._ended_worker)
         self._workers.start()
-
-    def _model(self) -> Path:
-        wanted = self._settings.artifact
-        if not wanted:
-            return self._settings.model_dir
-        self._downloads = Path(tempfile.mkdtemp(prefix="slipway-model-"))
-        return artifact.fetch(wanted, storage.reached_by(os.environ), self._downloads)
 
     def _look_after(self) -> None:
         """Replace what dies or hangs, until told to stop; then see the workers end."""
@@ -151,16 +153,24 @@ class Supervisor:
         while not self._signals:
             self._look()
         self._workers.retire(answerer.DRAIN)
-        told = 1
-        while self._workers.places:
+        told, last = 1, time.monotonic() + self._settings.drain_s + _LATE_S
+        while self._workers.pids and time.monotonic() < last:
             self._look()
             if self._signals > told:
-                told = self._signals
+                told, last = self._signals, time.monotonic() + _LATE_S
                 self._workers.retire(answerer.DRAIN)
+        self._say_who_is_late(self._workers.pids)
+
+    def _say_who_is_late(self, late: dict[int, int]) -> None:
+        for place, pid in late.items():
+            cut = self._board.slots[place].in_flight
+            log.failure(f"worker {pid} did not end when it was told to: it is ended, with {cut} requests")
+            self.status = 1
 
     def _look(self) -> None:
         assert self._workers is not None
         self._workers.take(self._bell if not self._signals else None, _LOOK_EVERY_S)
+        self._workers.reap_orphans()
         now = self._workers.pids
         self._call(self._be_open, now)
         if now and not self._signals:

@@ -1,10 +1,8 @@
 """The processes that run the handler; workers.py starts them.
 
-The first one, the loader, imports the handler and loads the model. Where that is safe the workers are forked
-from it: loading is paid once, and all share the model's memory. A fork copies the calling thread alone, so it
-is safe only while loading has started no thread of its own and nothing is set up on a GPU; and a connection
-or a file that it holds open would have one place in it for all. Else the loader becomes the one worker that
-it has, and every further worker is a process that loads for itself.
+The first one, the loader, imports the handler and loads the model. Where that is safe (forking.py) the
+workers are forked from it: loading is paid once, and all share the model's memory. Else the loader becomes
+the one worker that it has, and every further worker is a process that loads for itself.
 
 Messages are plain data (numbers, text, bytes, tuples): after the start our own modules are out of the
 handler's sight, and pickle would look for their classes in vain.
@@ -13,6 +11,7 @@ handler's sight, and pickle would look for their classes in vain.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import importlib
 import io
@@ -23,29 +22,28 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NoReturn
 
-from inference.serving import loading, log
+from inference.serving import carried_records, forking, loading, log
 from inference.serving.ending import leave
 from inference.serving.errors import StartError
 from inference.serving.handlers import OldHandler
 from inference.serving.isolation import leave_to_handler, write_no_bytecode
 from inference.serving.predictor import Predictor
 
-# What a task's make(settings) returns: from the predictor and a message to the reply.
-Work = Callable[[Predictor, Any], Any]
+# What a task's make(settings) returns: from the handler and a message to the reply.
+Work = Callable[[Predictor | OldHandler, Any], Any]
 Answer = Callable[[Any], Any]
 # All that a worker does, from its end of the connection to the status that it exits with.
 Life = Callable[[int], int]
 
 _REAP_S = 1.0
-_THREADS = Path("/proc/self/task")
-_OPEN = Path("/proc/self/fd")
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h: the signal that the end of the parent's thread sends
 
 
 def run(arguments: list[str]) -> NoReturn:
@@ -57,14 +55,18 @@ def run(arguments: list[str]) -> NoReturn:
 
 
 def main(arguments: list[str]) -> int:
-    """Be the loader at the end of the socket that `arguments` names; 1 where the handler does not load."""
+    """Be the loader at the end of the socket that `arguments` name, for the task that they name next; 1 where
+    the handler does not load."""
     # Ctrl-C reaches all processes of a terminal; the one that started us decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     log_what_is_printed()
     control = socket.socket(fileno=int(arguments[0]))
+    importlib.import_module(arguments[1])  # the task: what it imports is there when the order comes
     try:
         with Connection(os.dup(control.fileno())) as connection:
-            life, forks = prepared(Wanted(*connection.recv()))
+            wanted = Wanted(*connection.recv())
+            with ending_with_starter(control):
+                life, forks = prepared(wanted)
             connection.send(forks)
         _raise_workers(control, life) if forks else _be_the_worker(control, life)
     except (EOFError, ConnectionError):  # whoever started us is gone
@@ -80,6 +82,28 @@ def log_what_is_printed() -> None:
     os.dup2(2, 1)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
+
+
+@contextlib.contextmanager
+def ending_with_starter(control: socket.socket) -> Iterator[None]:
+    """While the model loads, and whatever the handler is at: end at once where whoever started us ends.
+
+    EOFError where it has ended already. Linux alone knows how; elsewhere loading goes on to its end.
+    """
+    _end_with_parent(signal.SIGKILL)
+    with contextlib.suppress(BlockingIOError):
+        if not control.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT):
+            raise EOFError
+    try:
+        yield
+    finally:
+        # From here on its end is read from the socket: who is killed could not end those that it has forked.
+        _end_with_parent(0)
+
+
+def _end_with_parent(number: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -99,13 +123,17 @@ def answerer(wanted: Wanted) -> Answer:
     task: Any = importlib.import_module(wanted.task)
     work: Work = task.make(wanted.settings)
     handler, _ = _loaded(wanted)
-    return partial(work, _of_ours(handler))
+    _say_how(handler)
+    return partial(work, handler)
 
 
 def prepared(wanted: Wanted) -> tuple[Life, bool]:
     """What a worker does here, and whether this process may be forked."""
-    lived = _lived(importlib.import_module(wanted.task), wanted.settings)
+    task = importlib.import_module(wanted.task)
+    lived = _lived(task, wanted.settings)
     handler, forks = _loaded(wanted)
+    if not hasattr(task, "life"):
+        _say_how(handler)
     return partial(lived, handler), forks
 
 
@@ -113,12 +141,18 @@ def _loaded(wanted: Wanted) -> tuple[Predictor | OldHandler, bool]:
     """The handler, and whether this process may be forked."""
     write_no_bytecode()
     leave_to_handler()
-    before, held, began = _threads(), _held(), time.perf_counter()
-    handler = loading.load(Path(wanted.model_dir))
+    limited = wanted.count > 1 and forking.load_with_one_thread()
+    before, began = forking.seen(), time.perf_counter()
+    handler = loading.load(Path(wanted.model_dir), threads=1 if wanted.count > 1 else 0)
     log.event(f"model loaded in {time.perf_counter() - began:.2f} s")
-    forks = wanted.may_fork and 0 < _threads() <= before and not _uses_gpu() and _held() <= held
+    obstacle = forking.obstacle(before)
+    forks = wanted.may_fork and not obstacle
+    if obstacle and wanted.may_fork and wanted.count > 1:
+        log.event(f"the workers cannot share one loaded model: {obstacle}")
     if wanted.count > 1 and (forks or wanted.copies):
-        _keep_to_one_thread()
+        forking.compute_with_one_thread()
+    elif limited:
+        forking.compute_with_all_threads(Path(wanted.model_dir, "code"))
     return handler, forks
 
 
@@ -127,44 +161,12 @@ def _lived(task: Any, settings: Any) -> Callable[[Any, int], int]:
         life: Callable[[Any, int], int] = task.life(settings)
         return life
     work: Work = task.make(settings)
-    return lambda handler, end: _serve(end, partial(work, _of_ours(handler)))
+    return lambda handler, end: _serve(end, partial(work, handler))
 
 
-def _of_ours(handler: Predictor | OldHandler) -> Predictor:
-    if isinstance(handler, Predictor):
-        return handler
-    raise StartError(
-        f"{handler.shape}: so far a handler of another server answers at an endpoint alone, not in a job; "
-        "write inference/handler.py with a class Handler to score files"
-    )
-
-
-def _threads() -> int:
-    """How many native threads this process has; 0 where nobody can say."""
-    return len(list(_THREADS.iterdir())) if _THREADS.is_dir() else 0
-
-
-def _held() -> set[str]:
-    """What is open in this process: files, sockets, pipes."""
-    if not _OPEN.is_dir():
-        return set()
-    found = set()
-    for name in os.listdir(_OPEN):  # noqa: PTH208 - names alone
-        with contextlib.suppress(OSError):  # the descriptor by which the folder itself is read
-            found.add(str((_OPEN / name).readlink()))
-    return found
-
-
-def _uses_gpu() -> bool:
-    torch: Any = sys.modules.get("torch")
-    return torch is not None and bool(torch.cuda.is_initialized())
-
-
-def _keep_to_one_thread() -> None:
-    # Several workers share the cores: each with a thread for every core, they would only wait for each other.
-    torch: Any = sys.modules.get("torch")
-    if torch is not None:
-        torch.set_num_threads(1)
+def _say_how(handler: Predictor | OldHandler) -> None:
+    if not isinstance(handler, Predictor):
+        log.event(carried_records.told(handler.intake, handler.shape))
 
 
 def _raise_workers(control: socket.socket, life: Life) -> None:

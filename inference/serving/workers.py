@@ -10,21 +10,18 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from inference.serving import loader as loaders
+from inference.serving import orphans
 from inference.serving.errors import StartError
+from inference.serving.loader import Loader
 
-_KIT = Path(__file__).parents[2]
-# Not as a module: what the handler spawns with multiprocessing would import that first, and not find it.
-_WORKER = "import sys; from inference.serving import worker; worker.run(sys.argv[1:])"
 _MOST_FAILED_STARTS = 3
-_END_S = 5.0
 
 
 class WorkersFailed(StartError):
@@ -48,7 +45,8 @@ class Job:
     its reply; settings, messages and replies are plain data. Or its life(settings) returns all that a worker
     does, from its predictor and its end of the connection, on which it is first told its place, from 0 on.
     `count` is how many workers there shall be, and `copies` whether each may load a model of its own where
-    they cannot share one: else there is one worker. `fds` are file descriptors that they need.
+    they cannot share one: else there is one worker. `fds` are file descriptors that they need. `environment`
+    has, as name and value, the variables that workers on another machine are to have.
     """
 
     model_dir: Path
@@ -58,6 +56,7 @@ class Job:
     copies: bool = True
     placed: bool = False
     fds: tuple[int, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,26 +69,9 @@ class Reply:
 
 
 @dataclass(eq=False)
-class _Loader:
-    process: subprocess.Popen[bytes]
-    control: socket.socket
-
-    def end(self, at_once: bool) -> None:
-        """End it and all that it forked: it does so itself when the socket closes, or is killed."""
-        self.control.close()
-        if at_once:
-            self.process.kill()
-        try:
-            self.process.wait(_END_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-
-@dataclass(eq=False)
 class _Worker:
     connection: Connection
-    loader: _Loader | None  # of its own, which it is itself; None for a forked one
+    loader: Loader | None  # of its own, which it is itself; None for a forked one
     place: int = 0
     pid: int = 0  # 0 until it says that it is ready
     key: int | None = None
@@ -106,10 +88,12 @@ class _Worker:
 
 @dataclass(eq=False)
 class Workers:
-    """Call start, then give and take in turn, and close in the end, whatever happened."""
+    """Call start, then give and take in turn, and close in the end, whatever happened. `first` is a loader
+    that was started already, for the same task and with the same file descriptors."""
 
     job: Job
-    _loader: _Loader | None = None
+    first: Loader | None = None
+    _loader: Loader | None = None
     _forks: bool = False
     _crew: list[_Worker] = field(default_factory=list)
     _failed_starts: int = 0
@@ -146,6 +130,11 @@ class Workers:
     def places(self) -> list[int]:
         """The places that are taken, by workers that are ready or on their way."""
         return [worker.place for worker in self._crew]
+
+    def reap_orphans(self) -> None:
+        """Have done with those that ended among the processes this one took in: see orphans.py."""
+        loaders = (self._loader, *(worker.loader for worker in self._crew))
+        orphans.reap(loader.process for loader in loaders if loader is not None)
 
     def tell(self, place: int, message: Any) -> None:
         """Send this to the worker at that place; one that has died meanwhile is found out by take."""
@@ -236,7 +225,8 @@ class Workers:
         return Reply(worker.key, lost=True) if worker.key is not None else None
 
     def _load(self) -> None:
-        self._loader = _started(self.job, may_fork=True)
+        first, self.first = self.first, None
+        self._loader = _told_what(first, self.job, True) if first else _started(self.job, may_fork=True)
         try:
             self._forks = _first_word(self._loader)
         except (EOFError, OSError):
@@ -258,7 +248,7 @@ class Workers:
         if self.job.placed:
             worker.connection.send(place)
 
-    def _handed_over(self, end: socket.socket) -> _Loader | None:
+    def _handed_over(self, end: socket.socket) -> Loader | None:
         """Give the worker's end of its socket to whoever becomes the worker; its loader, if that is it."""
         if self._forks and self._loader is not None:
             try:
@@ -288,7 +278,7 @@ def _ending(pid: int) -> int | None:
         return None
 
 
-def _first_word(loader: _Loader) -> Any:
+def _first_word(loader: Loader) -> Any:
     """What the loader says when it has loaded. EOFError or OSError where it has ended before."""
     ended = _ending(loader.process.pid)
     try:
@@ -302,22 +292,17 @@ def _first_word(loader: _Loader) -> Any:
             os.close(ended)
 
 
-def _started(job: Job, may_fork: bool) -> _Loader:
-    ours, theirs = socket.socketpair()
-    path = os.pathsep.join(filter(None, [str(_KIT), os.environ.get("PYTHONPATH")]))
-    with theirs:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _WORKER, str(theirs.fileno())],
-            env={**os.environ, "PYTHONPATH": path},
-            pass_fds=[theirs.fileno(), *job.fds],
-            stdin=subprocess.DEVNULL,
-        )
-    with Connection(os.dup(ours.fileno())) as connection, contextlib.suppress(ConnectionError):
+def _started(job: Job, may_fork: bool) -> Loader:
+    return _told_what(loaders.started(job.task, job.fds), job, may_fork)
+
+
+def _told_what(loader: Loader, job: Job, may_fork: bool) -> Loader:
+    with Connection(os.dup(loader.control.fileno())) as connection, contextlib.suppress(ConnectionError):
         # Absolute: a handler may change the working directory before it looks there again.
         model_dir = str(job.model_dir.absolute())
         connection.send((model_dir, job.task, job.settings, job.count, job.copies, may_fork))
-    return _Loader(process, ours)
+    return loader
 
 
-def _hand_over(loader: _Loader, end: socket.socket) -> None:
+def _hand_over(loader: Loader, end: socket.socket) -> None:
     socket.send_fds(loader.control, [b"+"], [end.fileno()])

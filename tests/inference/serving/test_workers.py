@@ -50,10 +50,10 @@ def crew(tmp_path: Path) -> Iterator[Callable[..., Workers]]:
     """Workers for a handler that does this while it loads, closed at the end."""
     started: list[Workers] = []
 
-    def make(load: str = "pass", count: int = 2, handler: str = TELLING) -> Workers:
+    def make(load: str = "pass", count: int = 2, handler: str = TELLING, copies: bool = True) -> Workers:
         (tmp_path / "code").mkdir()
         (tmp_path / "code/handler.py").write_text(handler.replace("LOAD", load))
-        started.append(Workers(Job(tmp_path, TASK, LINES, count)))
+        started.append(Workers(Job(tmp_path, TASK, LINES, count, copies)))
         started[-1].start()
         return started[-1]
 
@@ -184,3 +184,53 @@ def test_with_several_workers_torch_has_one_thread_each(crew):
     )
     workers = crew(handler=handler)
     assert numbers(ask(workers, "1")[0]) == (1, 0)
+
+
+LARGE = """
+import torch, threading, time
+class Handler:
+    def load(self, model_dir):
+        weights = torch.ones(2048, 2048)
+        torch.empty(2048, 2048).copy_(weights)  # as load_state_dict does
+        LOAD
+    def predict(self, values): return [[torch.get_num_threads(), 0]] * len(values)
+"""
+
+
+@pytest.fixture
+def two_cores():
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("torch has one thread on one core whatever is done")
+
+
+def test_a_model_whose_weights_torch_copies_with_all_cores_is_shared_all_the_same(crew, two_cores):
+    workers = crew(handler=LARGE)
+    assert workers.shared
+    assert numbers(ask(workers, "1")[0]) == (1, 0)
+
+
+def test_a_worker_that_stays_alone_computes_with_all_cores_and_says_why_it_is(crew, two_cores, capfd):
+    workers = crew(THREAD, handler=LARGE, copies=False)
+    assert not workers.shared
+    assert (
+        "the workers cannot share one loaded model: loading has left threads: 1\n" in capfd.readouterr().err
+    )
+    assert numbers(ask(workers, "1")[0])[0] > 1
+
+
+def test_a_worker_that_stays_alone_keeps_to_what_its_handler_says(crew, two_cores):
+    workers = crew(f"torch.set_num_threads(1); {THREAD}", handler=LARGE, copies=False)
+    assert not workers.shared
+    assert numbers(ask(workers, "1")[0]) == (1, 0)
+
+
+def test_how_many_threads_are_used_is_the_environment_s_to_say(crew, two_cores, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    workers = crew(handler=LARGE)
+    assert not workers.shared, "as many threads as were asked for loaded it"
+
+
+def test_the_thread_of_progress_bars_is_no_reason_not_to_share(crew):
+    workers = crew("import tqdm; list(tqdm.tqdm([1, 2], mininterval=0))")
+    ask(workers, '"meet"', '"meet"')
+    assert workers.shared
