@@ -1,6 +1,7 @@
 """`python -m inference.serving serve`: the container's command. And `batch IN OUT`, without a container.
 
-For serve, the socket is bound before anything heavy is imported, so the platform finds a listener at once.
+For serve, the socket is bound and the loader started before anything heavy is imported: the platform finds a
+listener at once, and two processes import at the same time.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import signal
 import socket
 import sys
 
-from inference.serving import log, settings
+from inference.serving import loader, log, settings
 from inference.serving.errors import StartError
 from inference.serving.isolation import leave_to_handler
 
@@ -33,19 +34,25 @@ def main(arguments: list[str]) -> int:
         from inference.serving.batch import command  # serve has no use for it
 
         return command.main(arguments[1:])
+    if arguments[:1] == ["optimize"]:
+        from inference.serving.optimize import command as optimizing  # as above
+
+        return optimizing.main(arguments[1:])
     _parser().parse_args(arguments)
-    # Before the loop has its own handlers, to be told to stop is to stop.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # Before the loop has its own handlers, to be told to stop is to stop: at once, for an exception in the
+    # middle of numpy's import makes that crash.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     try:
         chosen = settings.read(os.environ)
         listening = _listen(chosen)
     except StartError as error:
         log.failure(str(error))
         return 1
-    from inference.serving import lifecycle  # after the socket: it imports numpy and uvloop
+    begun = loader.begin(chosen, listening) if chosen.batch is None else None
+    from inference.serving import lifecycle  # after socket and loader: it imports numpy and uvloop
 
     leave_to_handler()
-    return lifecycle.serve(chosen, listening)
+    return lifecycle.serve(chosen, listening, begun)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -57,9 +64,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "verb",
-        choices=["serve", "batch"],
+        choices=["serve", "batch", "optimize"],
         help="serve: listen until SIGTERM, then finish and exit 0; "
-        "batch IN OUT: score files without a cloud (batch --help says more)",
+        "batch IN OUT: score files without a cloud (batch --help says more); "
+        "optimize MODEL --out OUT: try what makes the model lighter (optimize --help says more)",
     )
     return parser
 

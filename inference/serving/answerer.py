@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from inference.serving import carried, exchange, log, samples, settings, streaming
+from inference.serving import carried, log, samples, settings, shared_cache, streaming
 from inference.serving.batcher import Job
 from inference.serving.batching import Answered, Batches
 from inference.serving.board import Board
@@ -22,8 +22,10 @@ from inference.serving.carried import Carrier
 from inference.serving.ending import leave
 from inference.serving.endpoint import Endpoint
 from inference.serving.handlers import OldHandler
+from inference.serving.openapi import Speaks
 from inference.serving.predictor import Predictor
 from inference.serving.settings import Settings
+from inference.serving.shared_cache import SharedCache
 from inference.serving.window import Window
 from inference.serving.workers import NOT_READY
 
@@ -49,10 +51,13 @@ def _live(chosen: Settings, given: tuple[str, int, int, int], handler: Handler, 
     slot.pid = os.getpid()
     endpoint = Worker(chosen, socket.socket(fileno=os.dup(listening)), slot)
     endpoint.supervisor, endpoint.first = supervisor, place == 0
+    if chosen.sharing is not None:
+        version = shared_cache.version(Path(model_dir), chosen.sharing.version)
+        endpoint.shared = partial(SharedCache, chosen.sharing, version, slot)
     if not isinstance(handler, Predictor):
-        endpoint.service.ask = carried.asked
+        endpoint.service.ask, endpoint.service.speaks = carried.asked, Speaks.ANYTHING
     elif handler.streams:
-        endpoint.service.ask = streaming.asked
+        endpoint.service.ask, endpoint.service.speaks = streaming.asked, Speaks.PIECES
     # Ctrl-C reaches all processes of a terminal; the supervisor tells what it means.
     status = endpoint.run(partial(_answer, endpoint, chosen, handler, Path(model_dir)))
     if status and not slot.ready:
@@ -66,13 +71,19 @@ class Worker(Endpoint):
 
     supervisor: Connection
     first = False  # of the server's workers
+    shared: Callable[[], SharedCache] | None = None  # what opens the cache that servers share
 
     def on_start(self) -> None:
         """Accept nothing before the model is ready and the supervisor has left the socket to the workers: it
         says until then that the model loads."""
         self._loop.add_reader(self.supervisor.fileno(), self._told)
         self._loop.add_signal_handler(signal.SIGINT, lambda: None)
-        self.on_open = lambda: self.supervisor.send(os.getpid())
+        self.on_open = self._be_ready
+
+    def _be_ready(self) -> None:
+        # Not before: its password may be one that the handler has fetched in load.
+        self.service.shared = self.shared() if self.shared else None
+        self.supervisor.send(os.getpid())
 
     def leave_socket(self) -> None:
         """Take no new connections: the supervisor has the socket again, and outlives this process."""
@@ -92,7 +103,7 @@ class Worker(Endpoint):
 def _answer(endpoint: Worker, chosen: Settings, handler: Handler, model_dir: Path) -> None:
     """The model's thread: check the samples, then answer what comes until the end."""
     _keep_threads()
-    told = checked(handler, model_dir)
+    told = samples.checked(handler, model_dir)
     if endpoint.first:
         log.event(told)
     endpoint.open()
@@ -102,16 +113,8 @@ def _answer(endpoint: Worker, chosen: Settings, handler: Handler, model_dir: Pat
     elif handler.streams:
         streaming.answer_streams(endpoint, handler)
     else:
-        batches = Batches(handler, chosen.max_batch_size)
-        answer_jobs(endpoint, batches.answers, chosen.max_batch_size, chosen)
-
-
-def checked(handler: Handler, model_dir: Path) -> str:
-    """Have the samples answered; what to say of it. StartError names the one that was not."""
-    if not isinstance(handler, Predictor):
-        return Carrier(handler).check(model_dir)
-    attempt = partial(exchange.attempt, handler)
-    return samples.check(lambda sample: attempt(sample, {}), model_dir)
+        most = chosen.max_batch_size or handler.batch_size or settings.BATCH_SIZE
+        answer_jobs(endpoint, Batches(handler, most).answers, most, chosen)
 
 
 def _keep_threads() -> None:

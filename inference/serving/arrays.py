@@ -11,6 +11,7 @@ import io
 import math
 import re
 import sys
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +24,8 @@ from inference.serving.outputs import Array, Predictions
 _MAGIC = b"\x93NUMPY"
 _MAX_HEADER = 10_000
 _MAX_AXES = 32
+# Clients send the same header again and again, and Python's parser takes as long for it as a picture's copy.
+_LONGEST_KEPT = 256
 # Booleans, numbers up to 64 bits, text; no objects (pickle), no records, no dates, no complex numbers.
 _PLAIN_TYPE = re.compile(r"[<>|=](?:b1|[iu][1248]|f[248]|U[1-9][0-9]{0,6})").fullmatch
 
@@ -34,7 +37,7 @@ class _Header(NamedTuple):
     end: int
 
 
-def decode(body: bytes | bytearray) -> Array:
+def decode(body: bytes | bytearray | memoryview) -> Array:
     """The array in an npy body; its first axis counts the instances. BadBody says what is wrong."""
     header = _header(body)
     count, found = math.prod(header.shape), len(body) - header.end
@@ -80,8 +83,13 @@ def _not_an_array(reason: str) -> NotAcceptable:
     )
 
 
-def _header(body: bytes | bytearray) -> _Header:
+def _header(body: bytes | bytearray | memoryview) -> _Header:
     start, text = _header_text(body)
+    dtype, fortran, shape = (_kept_fields if len(text) <= _LONGEST_KEPT else _fields)(text)
+    return _Header(dtype, fortran, shape, start + len(text))
+
+
+def _fields(text: str) -> tuple[np.dtype[Any], bool, tuple[int, ...]]:
     try:
         fields = ast.literal_eval(text)
         descr, fortran, shape = fields["descr"], fields["fortran_order"], fields["shape"]
@@ -95,10 +103,13 @@ def _header(body: bytes | bytearray) -> _Header:
         raise BadBody(
             f"{NPY}: shape {shown(shape)}; expected the number of instances first, and no other axis of 0"
         )
-    return _Header(np.dtype(descr), bool(fortran), shape, start + len(text))
+    return np.dtype(descr), bool(fortran), shape
 
 
-def _header_text(body: bytes | bytearray) -> tuple[int, str]:
+_kept_fields = lru_cache(maxsize=256)(_fields)
+
+
+def _header_text(body: bytes | bytearray | memoryview) -> tuple[int, str]:
     if body[:6] != _MAGIC:
         raise BadBody(
             f"{NPY}: begins with {shown(bytes(body[:6]))}; expected {_MAGIC!r}, as numpy.save writes it"

@@ -1,15 +1,15 @@
 """Requests that came together answered by shared calls of the handler, each as if it had come alone.
 
-What can be put into one call is: lists with lists, small arrays with arrays of the same form. A call that
+What can be put into one call is: lists with lists, arrays with arrays of the same form. A call that
 fails is done again for each of its requests alone, so that a bad instance costs its own request and no other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,8 +21,9 @@ from inference.serving.exchange import Reply
 from inference.serving.inputs import Instances
 from inference.serving.predictor import Phases, Predictor, describe, timed
 
-# Arrays above this are not put together: to copy them costs more than the call that it saves.
-_LARGE = 64 * 1024
+# Bytes of arrays that are put together. It is a copy, which costs less than a network's call as long as it
+# stays in the processor's cache: pictures of 600 KB took 0.6 of the time, four at once or sixteen.
+_COPIED = 4 * 2**20
 # How much of a batch may be padding, where the handler tells how long an instance is.
 _PADDED = 1.25
 _UNKNOWN = float("inf")
@@ -30,8 +31,7 @@ _UNKNOWN = float("inf")
 Answered = list[tuple[Job, Reply]]
 
 
-@dataclass(frozen=True)
-class _Part:
+class _Part(NamedTuple):
     """A job's instances, and how long the longest of them is (0 where nobody says)."""
 
     job: Job
@@ -55,20 +55,23 @@ class Batches:
         if refused:
             yield refused
         for group in self._groups(parts):
-            yield [(group[0].job, self._alone(group[0].job))] if len(group) == 1 else self._together(group)
+            yield self._together(group) if len(group) > 1 else [self._by_itself(group[0])]
 
     def _alone(self, job: Job) -> Reply:
-        def attempt(request: exchange.Request, phases: Phases) -> Reply:
-            return exchange.attempt(self._predictor, request, phases)
+        return exchange.answer(partial(exchange.attempt, self._predictor), job.request, job.phases)
 
-        return exchange.answer(attempt, job.request, job.phases)
+    def _by_itself(self, part: _Part) -> tuple[Job, Reply]:
+        def attempt(request: exchange.Request, phases: Phases) -> Reply:
+            return exchange.completed(self._predictor, request, part.decoded, phases)
+
+        return part.job, exchange.answer(attempt, part.job.request, part.job.phases)
 
     def _decoded(self, jobs: Sequence[Job]) -> tuple[list[_Part], Answered]:
         parts, refused = [], []
         for job in jobs:
             try:
                 with timed(job.phases, "decode"):
-                    decoded = codecs.decode(job.request.body, job.request.content_type)
+                    decoded = exchange.decoded(self._predictor, job.request)
                 parts.append(_Part(job, decoded, self._length(decoded.instances)))
             except Refusal as refusal:
                 exchange.note(refusal)
@@ -99,16 +102,17 @@ class Batches:
     def _cut(self, parts: list[_Part]) -> Iterator[list[_Part]]:
         """The parts in their order, as calls that are neither too large nor mostly padding."""
         group: list[_Part] = []
-        count, filled = 0, 0.0
+        count, copied, filled = 0, 0, 0.0
         for part in parts:
-            size = len(part.decoded.instances)
-            fits = count + size <= self._max
+            size, held = len(part.decoded.instances), _bytes(part)
+            fits = count + size <= self._max and copied + held <= _COPIED
             padded = part.length * (count + size) > _PADDED * (filled + part.length * size)
             if group and (not fits or padded):
                 yield group
-                group, count, filled = [], 0, 0.0
+                group, count, copied, filled = [], 0, 0, 0.0
             group.append(part)
             count += size
+            copied += held
             filled += part.length * size
         if group:
             yield group
@@ -156,9 +160,13 @@ def _kind(part: _Part) -> Any:
         return part.job
     if isinstance(instances, list):
         return list
-    if instances.nbytes > _LARGE:
-        return part.job
     return instances.dtype, instances.shape[1:]
+
+
+def _bytes(part: _Part) -> int:
+    """What is copied to put the part together with others: nothing of a list."""
+    instances = part.decoded.instances
+    return 0 if isinstance(instances, list) else instances.nbytes
 
 
 def _joined(group: list[_Part]) -> Instances:

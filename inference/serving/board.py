@@ -10,9 +10,7 @@ import mmap
 import os
 import tempfile
 from bisect import bisect_left
-from collections.abc import Sequence
-
-from inference.serving.predictor import Phases
+from collections.abc import Mapping, Sequence
 
 PHASES = ("queue", "decode", "preprocess", "predict", "postprocess", "encode")
 # Seconds: from what a tiny model takes to what a cloud allows one invocation.
@@ -26,8 +24,9 @@ OTHER = 0  # any other status
 # Written by the event loop alone, by the model's thread alone: a place with two writers would lose a step.
 FIELDS = (
     *("pid", "beat", "ready", "failed", "submitted", "withdrawn", "begun", "ended", "hits", "misses"),
-    *("taken", "since"),
+    *("taken", "since", "shared_hits", "shared_misses", "shared_failures", "shared_unkept"),
 )
+_SUBMITTED, _WITHDRAWN, _TAKEN = map(FIELDS.index, ("submitted", "withdrawn", "taken"))
 _STEP = len(SECONDS) + 2  # the buckets, the one above them, and the sum
 _PLACES = len(FIELDS) + len(STATUSES) + 1 + len(PHASES) * _STEP + len(SIZES) + 2
 
@@ -85,6 +84,8 @@ class Slot:
     submitted, withdrawn, taken = _Field(), _Field(), _Field()  # jobs
     begun, ended = _Field(), _Field()  # requests on the predict route
     hits, misses = _Field(), _Field()  # of the cache
+    # Of the one that servers share: looks by how they ended, and answers that it did not take.
+    shared_hits, shared_misses, shared_failures, shared_unkept = _Field(), _Field(), _Field(), _Field()
     since = _Field()  # when the model's thread began the call that it is in; 0 where it is in none
 
     def __init__(self, board: Board, numbers: memoryview[float]) -> None:
@@ -94,7 +95,8 @@ class Slot:
     @property
     def waiting(self) -> int:
         """How many requests wait for this worker's model."""
-        return int(self.submitted - self.withdrawn - self.taken)
+        numbers = self.numbers  # of all workers, with each request: past the attributes, which are slower
+        return int(numbers[_SUBMITTED] - numbers[_WITHDRAWN] - numbers[_TAKEN])
 
     @property
     def in_flight(self) -> int:
@@ -120,7 +122,7 @@ class Slot:
             if self.numbers[len(FIELDS) + at]
         }
 
-    def observe(self, phases: Phases) -> None:
+    def observe(self, phases: Mapping[str, float]) -> None:
         """Count what a request spent in each phase."""
         numbers = self.numbers
         for name, seconds in phases.items():

@@ -1,14 +1,19 @@
 """One request on its connection: what its headers say, its body within bounds, and its one answer.
 
-A refused body is read on and thrown away, within bounds too: a connection closed over unread bytes is reset,
-and its client would see that instead of the reason.
+A body of known length has one place, which costs memory only as it fills: what comes with the head is copied
+there, the rest is received there. A refused body is read on and thrown away, within bounds too: a connection
+closed over unread bytes is reset, and its client would see that instead of the reason.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+
+from inference.serving.codecs import Body
 from inference.serving.errors import BadBody, Refusal, TooLarge
 from inference.serving.exchange import Reply, refused
 
@@ -17,6 +22,7 @@ MAX_CHUNKS = 65_536
 # How much of a refused body is worth reading so that its client hears why.
 DISCARD_BODIES = 8
 CLIENT_GONE = 499
+_SHORT = 16 * 1024
 
 
 @dataclass(frozen=True)
@@ -42,16 +48,20 @@ class Call:
         "_length",
         "_limits",
         "_size",
+        "_space",
         "body",
         "close",
         "counted",
         "headers",
         "method",
+        "fed",
         "feeds",
+        "old",
         "on_gone",
         "path",
         "paused",
         "reply",
+        "route",
         "status",
         "waits",
     )
@@ -60,19 +70,33 @@ class Call:
         self.method = method
         self.path = path
         self.headers = headers  # by lower-case name; of a name that is there twice, the last
-        self.body: bytes | bytearray = b""
+        self.body: Body = b""
         self.counted = False  # whether the service counts it among those in flight
+        self.old = False  # whether it is of HTTP/1.0
         self.close = False  # whether the connection ends with the answer
+        self.route: Any = None  # for the service, which found it when the call began
         self.reply: Reply | None = None  # an answer that was clear before the body came
         self.status = 0
         self.waits: Callable[[Reply], None] | None = None  # what takes the answer of one who waits
         self.feeds: Callable[[bytes | None], None] | None = None  # what takes the pieces of a stream
+        self.fed = 0  # how many bytes of a stream have reached the connection
         self.paused = False  # whether the client is behind with reading them
         self.on_gone: Callable[[], None] | None = None  # called where the client leaves before its answer
         self._limits = limits
+        self._space = memoryview(b"")  # all of the body's place
         declared = headers.get(b"content-length")
         self._length = int(declared) if declared else -1
         self._size = self._dropped = self._chunks = 0
+
+    @property
+    def is_short(self) -> bool:
+        """Whether its body is likely to come with its headers, so that nothing is gained by an earlier no."""
+        return 0 <= self._length <= _SHORT and b"expect" not in self.headers
+
+    @property
+    def missing(self) -> int:
+        """How many of the bytes that were announced are not here yet; 0 where they are not wanted."""
+        return 0 if self.reply is not None else max(0, self._length - self._size)
 
     def check_length(self) -> None:
         """Raise TooLarge, before a byte is read, where the headers say that the body is."""
@@ -83,10 +107,10 @@ class Call:
         """Fix the answer now; what is left of the body is dropped."""
         if self.reply is None:
             self.reply = refused(refusal)
-        self.body = b""
+        self.body, self._space = b"", memoryview(b"")
 
     def add(self, piece: bytes) -> None:
-        """Take a piece of the body: one copy, none where it is the whole."""
+        """Take a piece of the body, whose memory stays the caller's unless it is the whole."""
         if self.reply is not None:
             self._dropped += len(piece)
             return
@@ -97,14 +121,20 @@ class Call:
         if self._length == len(piece):
             self.body = piece
         elif self._length > 0:
-            if not self._size:
-                self.body = bytearray(self._length)
-            self.body[self._size : size] = piece  # type: ignore[index]  # a bytearray from here on
+            self._place()[self._size : size] = piece
         else:
             if not self._size:
                 self.body = bytearray()
-            self.body += piece
+            self.body += piece  # type: ignore[operator]  # a bytearray
         self._size = size
+
+    def rest(self) -> memoryview:
+        """The place of what is missing, to be received there and then told to `filled`. It is not empty."""
+        return self._place()[self._size :]
+
+    def filled(self, count: int) -> None:
+        """So many bytes have been put where `rest` begins."""
+        self._size += count
 
     def count_chunk(self) -> None:
         """Refuse a flood of chunks."""
@@ -132,8 +162,16 @@ class Call:
 
     def feed(self, piece: bytes | None) -> None:
         """Send one more piece of a streamed answer; b"" is its end, None breaks it off."""
+        self.fed += len(piece or b"")
         if self.feeds is not None:
             self.feeds(piece)
+
+    def _place(self) -> memoryview:
+        if not self._space:
+            # Not a bytearray: that would be filled with zeros, so a head alone could take memory.
+            self._space = np.empty(self._length, np.uint8).data
+            self.body = self._space
+        return self._space
 
     def _too_large(self, found: str) -> TooLarge:
         return TooLarge(f"the body has {found}; expected up to {self._limits.max_body} (SLIPWAY_MAX_BODY_MB)")

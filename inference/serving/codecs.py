@@ -6,17 +6,19 @@ request's shape. Integers beyond 64 bits become floats, as RFC 8259 section 6 le
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
-from inference.serving import arrays, outputs, parquet, tables
+from inference.serving import arrays, numeric, outputs, parquet, tables
 from inference.serving.errors import BadBody, BadPredictions, shown
 from inference.serving.inputs import Instances
-from inference.serving.media import CSV, JSON, JSON_LINES, NPY, PARQUET, ContentType
+from inference.serving.media import CSV, JSON, JSON_LINES, NPY, ContentType
 from inference.serving.outputs import Predictions
+
+# What came as one piece, in chunks, or was received into its place.
+Body = bytes | bytearray | memoryview
 
 _ENVELOPE_KEYS = {"instances", "parameters"}
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY
@@ -30,25 +32,47 @@ class Shape(Enum):
     ENVELOPE = 'an object with "instances"'
 
 
-@dataclass(frozen=True)
-class Decoded:
+class Decoded(NamedTuple):
     """A request's instances, in its order, and its shape."""
 
     instances: Instances
     shape: Shape
 
 
-def decode(body: bytes | bytearray, content_type: ContentType) -> Decoded:
-    """The instances in a body. BadBody says where it is wrong; no other exception leaves here."""
+def decode(body: Body, content_type: ContentType, floats: Any = None) -> Decoded:
+    """The instances in a body. BadBody says where it is wrong; no other exception leaves here.
+
+    With `floats`, a numpy type, a body of nothing but numbers in JSON or CSV is an array: of that type where
+    one of them has a fraction. The numbers are those that the list would hold.
+    """
+    if content_type.format == NPY:
+        return Decoded(arrays.decode(body), Shape.LIST)
+    text = bytes(body)  # no copy where it is that
+    if floats is not None:
+        found = _numbers(text, content_type, floats)
+        if found is not None:
+            return found
+    return _decode_text(text, content_type)
+
+
+def _numbers(text: bytes, content_type: ContentType, floats: Any) -> Decoded | None:
     if content_type.format == JSON:
-        return _decode_json(body)
+        found = numeric.from_json(text, floats)
+        return found and Decoded(found[0], Shape.ENVELOPE if found[1] else Shape.LIST)
+    if content_type.format == CSV and not content_type.header:
+        rows = numeric.from_csv(text, floats)
+        return None if rows is None else Decoded(rows, Shape.LIST)
+    return None
+
+
+def _decode_text(text: bytes, content_type: ContentType) -> Decoded:
+    if content_type.format == JSON:
+        return _decode_json(text)
     if content_type.format == JSON_LINES:
-        return Decoded(_decode_json_lines(body), Shape.LIST)
+        return Decoded(_decode_json_lines(text), Shape.LIST)
     if content_type.format == CSV:
-        return Decoded(tables.decode(body, header=content_type.header), Shape.LIST)
-    if content_type.format == PARQUET:
-        return Decoded(parquet.decode(body), Shape.LIST)
-    return Decoded(arrays.decode(body), Shape.LIST)
+        return Decoded(tables.decode(text, header=content_type.header), Shape.LIST)
+    return Decoded(parquet.decode(text), Shape.LIST)
 
 
 def json_line(line: bytes) -> Any:

@@ -77,6 +77,13 @@ class UnsupportedMediaType(Refusal):
     code = "unsupported_media_type"
 
 
+class HeadersTooLarge(Refusal):
+    """More header bytes than any caller of ours has reason to send."""
+
+    status = 431
+    code = "headers_too_large"
+
+
 class HandlerFailed(Refusal):
     """The handler raised; __cause__ is its exception."""
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import orjson
 
-from inference.serving import codecs, log
+from inference.serving import codecs, inputs, log
+from inference.serving.codecs import Body, Decoded
 from inference.serving.errors import BadBody, Refusal, escaped
 from inference.serving.media import Accepted, ContentType
 from inference.serving.predictor import Phases, Predictor, describe, timed
@@ -19,7 +20,7 @@ _LONGEST_MESSAGE = 2000
 class Request:
     """A whole body, what it is, and what its answer shall be."""
 
-    body: bytes | bytearray
+    body: Body
     content_type: ContentType
     accepted: Accepted
 
@@ -42,10 +43,22 @@ class Reply:
 Attempt = Callable[[Request, Phases], Reply]
 
 
+def decoded(predictor: Predictor, request: Request) -> Decoded:
+    """The instances of a request, in the form that is nearest to what the handler takes."""
+    # What tells the length of an instance is told it of one as JSON has it.
+    floats = inputs.floats(predictor.convert) if predictor.length is None else None
+    return codecs.decode(request.body, request.content_type, floats)
+
+
 def attempt(predictor: Predictor, request: Request, phases: Phases) -> Reply:
     """The answer to a request, its phases added to `phases`; a Refusal is raised."""
     with timed(phases, "decode"):
-        decoded = codecs.decode(request.body, request.content_type)
+        found = decoded(predictor, request)
+    return completed(predictor, request, found, phases)
+
+
+def completed(predictor: Predictor, request: Request, decoded: Decoded, phases: Phases) -> Reply:
+    """The same, where the request's instances are there already."""
     predictions = predictor.predictions(decoded.instances, phases)
     with timed(phases, "encode"):
         body = codecs.encode(predictions, decoded.shape, request.accepted.format)

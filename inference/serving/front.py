@@ -47,30 +47,44 @@ class Front:
             self._loop.remove_reader(self._listening)
         self._accepting = wanted
 
+    def turn_away(self) -> None:
+        """Take those in who wait in the socket's queue, so that they are answered, and refuse all after them.
+
+        For the last process that has the socket: whoever waits there when it closes would be reset.
+        """
+        self._listening.listen(0)
+        while self._welcome():
+            pass
+        with contextlib.suppress(OSError):  # where the system does not know this for a socket that listens
+            self._listening.shutdown(socket.SHUT_RDWR)
+
     async def close(self) -> None:
         """Let the last answers go out, and end every connection."""
         self.accept(False)
+        await asyncio.gather(*self._welcomes, return_exceptions=True)
         deadline = self._loop.time() + LAST_ANSWERS_S
         while self._wire.connections and self._loop.time() < deadline:
             self._wire.close_idle()
             await asyncio.sleep(0.01)
         self._wire.abort()
 
-    def _welcome(self) -> None:
+    def _welcome(self) -> bool:
+        """Take in whoever waits for longest; whether there was anyone."""
         # One at a time: who is busy comes late to the next one, and another process takes it.
         try:
             connection, _ = self._listening.accept()
         except _BUSY:
-            return
+            return False
         except OSError as error:  # out of descriptors: those who wait stay in the queue
             log.failure(f"cannot accept a connection: {error.strerror}")
             self.accept(False)
             self._loop.call_later(0.5, self.accept, True)
-            return
+            return False
         connection.setblocking(False)
         task = self._loop.create_task(self._loop.connect_accepted_socket(self._wire.connection, connection))
         self._welcomes.add(task)
         task.add_done_callback(self._welcomed)
+        return True
 
     def _welcomed(self, task: asyncio.Task[object]) -> None:
         self._welcomes.discard(task)

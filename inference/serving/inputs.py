@@ -6,6 +6,7 @@ A list holds what JSON would have held, whatever the body was; arrays, tensors a
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,15 @@ Instances = list[Any] | Array
 # row. A small body must not fill the memory that way.
 _TEXT_BYTES = 2**28
 _SPARSE_CELLS = 10_000_000
+_DEFAULTS: dict[str, Any] = {"torch.float32": np.float32, "torch.float64": np.float64}
+
+
+def floats(convert: Callable[[Instances], Any]) -> Any:
+    """The numpy type that numbers with a fraction have for a conversion that wants an array; None where it
+    wants none, or numpy has no such type."""
+    if convert is to_array:
+        return np.float64
+    return _DEFAULTS.get(str(sys.modules["torch"].get_default_dtype())) if convert is to_tensor else None
 
 
 def to_list(instances: Instances) -> list[Any]:

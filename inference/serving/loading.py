@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_origin
 
-from inference.serving import inputs
+from inference.serving import inputs, variant
 from inference.serving.errors import StartError, shown
 from inference.serving.handlers import OldHandler, opening
 from inference.serving.predictor import Predictor, Step, describe
@@ -28,13 +28,22 @@ _CONVERSIONS: dict[str, Callable[[inputs.Instances], Any]] = {
 }
 
 
-def load(model_dir: Path) -> Predictor | OldHandler:
+def load(model_dir: Path, threads: int = 0) -> Predictor | OldHandler:
     """Import the handler, make it, let it load, and return its steps, or the handler of another server that
-    it is. StartError carries its exception."""
-    return opening.load(model_dir, os.environ) or _own(model_dir)
+    it is. StartError carries its exception.
+
+    A lighter variant in the model's folder takes the model's place, to compute with so many `threads`; 0 are
+    as many as torch has.
+    """
+    found = opening.load(model_dir, os.environ)
+    if found is None:
+        return _own(model_dir, threads)
+    if variant.read(model_dir) is not None:
+        raise StartError(f"{variant.NAME}: {found.shape} has no place for it; package with CHOOSE=none")
+    return found
 
 
-def _own(model_dir: Path) -> Predictor:
+def _own(model_dir: Path, threads: int) -> Predictor:
     handler = _made(_handler_class(model_dir))
     load: Step = _step(handler, "load") or handler.load
     preprocess, postprocess = _step(handler, "preprocess"), _step(handler, "postprocess")
@@ -50,7 +59,9 @@ def _own(model_dir: Path) -> Predictor:
         load(str(model_dir))
     except BaseException as error:  # sys.exit() in a handler ends the start as well
         raise StartError(f"{FILE}: load raised {describe(error)}; the model is not loaded") from error
-    return Predictor(conversion, preprocess, predict, postprocess, _step(handler, "length"), streams)
+    lighter = variant.apply(handler, model_dir, threads)
+    length, batch_size = _step(handler, "length"), lighter.batch_size if lighter else 0
+    return Predictor(conversion, preprocess, predict, postprocess, length, streams, batch_size)
 
 
 def _handler_class(model_dir: Path) -> Any:

@@ -17,15 +17,17 @@ NPY = "application/x-npy"
 PARQUET = "application/vnd.apache.parquet"
 EVENT_STREAM = "text/event-stream"
 FORMATS = (JSON, JSON_LINES, CSV, NPY)
-_NAMES = {name: name for name in FORMATS} | {
+WRITTEN = {name: name for name in FORMATS} | {
     "application/x-jsonlines": JSON_LINES,
     "application/jsonl": JSON_LINES,
 }
 # Read, and never written: an answer to it is JSON Lines, unless Accept says otherwise.
 _READ_ONLY = {PARQUET: PARQUET, "application/x-parquet": PARQUET}
-_READ = _NAMES | _READ_ONLY
+READ = WRITTEN | _READ_ONLY
 _LISTED = ", ".join(FORMATS)
 _CHARSETS = {"utf-8", "utf8", "us-ascii"}
+# Far above what anybody sends; of what a header may have room for, reading takes part of a second.
+_LONGEST = 4096
 
 
 @dataclass(frozen=True)
@@ -47,15 +49,15 @@ class Accepted:
 @lru_cache(maxsize=256)
 def content_type(value: str) -> ContentType:
     """What a Content-Type header says; UnsupportedMediaType where we do not read that."""
-    name, parameters = _parsed(value)
-    if name not in _READ:
+    name, parameters = _parsed(value[:_LONGEST])
+    if name not in READ or len(value) > _LONGEST:
         raise UnsupportedMediaType(
             f"Content-Type: {shown(value)} is not read here; expected one of {_LISTED}, {PARQUET}"
         )
     charset = parameters.get("charset", "utf-8").lower()
     if charset not in _CHARSETS:
         raise UnsupportedMediaType(f"Content-Type: charset {shown(charset)} is not read here; expected utf-8")
-    return ContentType(_READ[name], header=_READ[name] == CSV and _has_header(parameters))
+    return ContentType(READ[name], header=READ[name] == CSV and _has_header(parameters))
 
 
 @lru_cache(maxsize=256)
@@ -66,10 +68,12 @@ def accepted(value: str, default: str) -> Accepted:
     Among formats of the same quality the one named first wins. NotAcceptable lists what is possible.
     """
     default = JSON_LINES if default in _READ_ONLY else default
+    if len(value) > _LONGEST:
+        raise NotAcceptable(f"Accept: {shown(value)} has {len(value)} characters; expected up to {_LONGEST}")
     ranges = [_range(part) for part in value.split(",") if part.strip()] or [("*/*", 1.0)]
     best: tuple[float, int, bool] | None = None
     choice = Accepted(default, default)
-    for name, written_as in _NAMES.items():
+    for name, written_as in WRITTEN.items():
         place, quality = _match(name, ranges)
         rank = (quality, -place, name == default)
         if quality > 0 and (best is None or rank > best):

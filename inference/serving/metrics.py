@@ -17,6 +17,14 @@ from prometheus_client.registry import Collector
 from inference.serving.board import OTHER, PHASES, SECONDS, SIZES, Board, Slot
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+_CACHE = {
+    "hits": ("slipway_cache_hits", "Answers that came from a cache."),
+    "misses": ("slipway_cache_misses", "Answers that were in no cache."),
+    "shared_hits": ("slipway_shared_cache_hits", "Answers that came from the shared cache."),
+    "shared_misses": ("slipway_shared_cache_misses", "Looks at the shared cache that found no answer."),
+    "shared_failures": ("slipway_shared_cache_failures", "Looks that it did not answer in time, or at all."),
+    "shared_unkept": ("slipway_shared_cache_unkept", "Answers that it did not take."),
+}
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICK = os.sysconf("SC_CLK_TCK")
 
@@ -76,9 +84,8 @@ class _Shown(Collector):
         yield GaugeMetricFamily("slipway_workers_ready", "Processes that answer requests.", ready)
 
     def _cache(self) -> Iterator[CounterMetricFamily]:
-        hits, misses = (sum(getattr(slot, name) for slot in self._board.slots) for name in ("hits", "misses"))
-        yield CounterMetricFamily("slipway_cache_hits", "Answers that came from the cache.", hits)
-        yield CounterMetricFamily("slipway_cache_misses", "Answers that were not in the cache.", misses)
+        for field, (name, told) in _CACHE.items():
+            yield CounterMetricFamily(name, told, sum(getattr(slot, field) for slot in self._board.slots))
 
     def _summed(self, read: Callable[[Slot], Sequence[float]]) -> list[float]:
         return [sum(numbers) for numbers in zip(*map(read, self._board.slots), strict=True)]

@@ -14,6 +14,7 @@ from decimal import Decimal
 from importlib import import_module
 from typing import Any
 
+from inference.serving import parquet_pages, thrift
 from inference.serving.errors import BadBody, UnsupportedMediaType, shown
 from inference.serving.media import PARQUET
 
@@ -22,6 +23,9 @@ _MAGIC = b"PAR1"
 _MOST_CELLS = 10_000_000
 _MOST_BYTES = 2**30
 _NESTED_TEXT = 2**28
+# In proportion to the file, as with the other formats; a small one may take this much whatever it holds.
+_FREE_BYTES, _MOST_TIMES = 2**27, 32
+_VALUE_BYTES, _ROW_BYTES = 16, 200
 # Threads of pyarrow's would outlive the call, in a process that may fork.
 _HOW = {"use_threads": False}
 _EXPECTED = "booleans, numbers, text, dates, times, decimals, or lists and structs of the first three"
@@ -55,10 +59,34 @@ def decode_each(body: bytes | bytearray) -> list[Any]:
     return rows
 
 
+def count(body: bytes | bytearray) -> int:
+    """How many rows a Parquet file says that it has. BadBody where it is none."""
+    try:
+        return int(_opened(_without_arrow_schema(body)).metadata.num_rows)
+    except (BadBody, UnsupportedMediaType):
+        raise
+    except Exception as error:  # as above
+        raise BadBody(f"{PARQUET}: it cannot be read: {type(error).__name__}: {str(error)[:300]}") from None
+
+
+def part(body: bytes | bytearray, first: int, rows: int) -> bytes:
+    """So many rows of a Parquet file, from the one of that number on, as a file of its own."""
+    pyarrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
+    table = _checked(_without_arrow_schema(body)).read(**_HOW).slice(first, rows)
+    columns = [one.cast(one.type.value_type) if _is_shared(one) else one for one in table.columns]
+    file = io.BytesIO()
+    parquet.write_table(pyarrow.Table.from_arrays(columns, names=table.column_names), file)
+    return file.getvalue()
+
+
+def _is_shared(column: Any) -> bool:
+    return bool(import_module("pyarrow.types").is_dictionary(column.type))
+
+
 def _checked(source: bytes) -> Any:
     """The file, opened to be read, of a size and with columns that we read."""
+    _check_size(source)
     file = _opened(source)
-    _check_size(file.metadata)
     _check_columns(file.schema_arrow)
     schema = file.metadata.schema
     columns = [schema.column(place) for place in range(len(schema.names))]
@@ -106,15 +134,23 @@ def _without_arrow_schema(body: bytes | bytearray) -> bytes:
     return bytes(body[:start]) + bytes(body[start:]).replace(b"ARROW:schema", b"ARROW-schema")
 
 
-def _check_size(metadata: Any) -> None:
-    groups = [metadata.row_group(place) for place in range(metadata.num_row_groups)]
-    cells = metadata.num_rows * metadata.num_columns
-    if cells > _MOST_CELLS:
-        raise BadBody(f"{PARQUET}: {cells} values; expected up to {_MOST_CELLS}: write smaller files")
-    size = sum(group.total_byte_size for group in groups)
+def _check_size(source: bytes) -> None:
+    try:
+        size, values, rows = parquet_pages.taken(source)
+    except thrift.Faulty as error:
+        raise BadBody(f"{PARQUET}: it cannot be read: {error}") from None
+    if values > _MOST_CELLS:
+        raise BadBody(f"{PARQUET}: {values} values; expected up to {_MOST_CELLS}: write smaller files")
     if size > _MOST_BYTES:
         raise BadBody(
             f"{PARQUET}: {size} bytes uncompressed; expected up to {_MOST_BYTES}: write smaller files"
+        )
+    needed = size + values * _VALUE_BYTES + rows * _ROW_BYTES
+    most = max(_FREE_BYTES, _MOST_TIMES * len(source))
+    if needed > most:
+        raise BadBody(
+            f"{PARQUET}: {rows} rows of {values} values would take {needed} bytes of memory; expected up to "
+            f"{most} for a file of {len(source)} bytes: write smaller files"
         )
 
 

@@ -5,7 +5,8 @@ The server and batch jobs call the same Predictor, so an endpoint and a job answ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -19,6 +20,7 @@ from inference.serving.outputs import Predictions
 Phases = dict[str, float]
 Step = Callable[[Any], Any]
 
+_END = object()  # of an iterator
 # What preprocess says about an instance that it cannot take, as plain Python says it.
 _BAD_INSTANCE = (ValueError, TypeError, KeyError)
 
@@ -45,7 +47,8 @@ class Predictor:
     """A loaded handler: its first step's way of taking instances, and its steps.
 
     `length` tells how long an instance is, so that those of a call are alike; handlers need not have it.
-    Where it `streams`, predict yields its answer piece by piece.
+    Where it `streams`, predict yields its answer piece by piece. `batch_size` is the one at which its model
+    was measured to do most, 0 where nobody has measured.
     """
 
     convert: Callable[[Instances], Any]
@@ -54,6 +57,7 @@ class Predictor:
     postprocess: Step | None
     length: Step | None = None
     streams: bool = False
+    batch_size: int = 0
 
     def predictions(self, instances: Instances, phases: Phases) -> Predictions:
         """One prediction for each instance, in their order; no instances make no call.
@@ -66,7 +70,7 @@ class Predictor:
         if not count:
             return []
         if self.streams:
-            return [self._whole(instances[at : at + 1], phases) for at in range(count)]
+            return _exhausted(self.gathered(instances, phases))
         with timed(phases, "preprocess"):
             inputs = self._prepared(instances)
         with timed(phases, "predict"):
@@ -76,17 +80,29 @@ class Predictor:
                 returned = _called(self.postprocess, "postprocess", returned)
             return outputs.predictions(returned, count, "postprocess" if self.postprocess else "predict")
 
-    def pieces(self, instances: Instances, phases: Phases) -> Iterator[Any]:
+    def pieces(self, instances: Instances, phases: Phases) -> Generator[Any, None, None]:
         """What predict yields for these instances; what it raises comes as it is."""
         with timed(phases, "preprocess"):
             inputs = self._prepared(instances)
-        return iter(self.predict(inputs))
+        pieces: Generator[Any, None, None] = self.predict(inputs)
+        return pieces
 
-    def _whole(self, instances: Instances, phases: Phases) -> Any:
-        """All pieces of one instance's answer at once, for who takes no stream: texts as one, else a list."""
-        pieces = self.pieces(instances, phases)
-        with timed(phases, "predict"):
-            found = _called(list, "predict", pieces)
+    def gathered(self, instances: Instances, phases: Phases) -> Generator[None, None, list[Any]]:
+        """One prediction for each instance, for who takes no stream: its pieces as one text, else as a list.
+
+        It yields after each piece, so that others have their turn, and returns the predictions.
+        """
+        predictions = []
+        for at in range(len(instances)):
+            predictions.append((yield from self._whole(instances[at : at + 1], phases)))
+        return predictions
+
+    def _whole(self, instances: Instances, phases: Phases) -> Generator[None, None, Any]:
+        found = []
+        with closing(self.pieces(instances, phases)) as pieces:
+            while (piece := _next(pieces, phases)) is not _END:
+                found.append(piece)
+                yield
         return "".join(found) if found and all(isinstance(one, str) for one in found) else found
 
     def _prepared(self, instances: Instances) -> Any:
@@ -115,3 +131,16 @@ def _called(step: Step, name: str, argument: Any) -> Any:
         return step(argument)
     except BaseException as error:  # sys.exit() in a handler fails its request, not the server
         raise HandlerFailed(f"{name} raised {describe(error)}") from error
+
+
+def _next(pieces: Generator[Any, None, None], phases: Phases) -> Any:
+    with timed(phases, "predict"):
+        return _called(lambda those: next(those, _END), "predict", pieces)
+
+
+def _exhausted(gathering: Generator[None, None, list[Any]]) -> list[Any]:
+    while True:
+        try:
+            next(gathering)
+        except StopIteration as end:
+            return list(end.value)

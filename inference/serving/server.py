@@ -17,7 +17,7 @@ from typing import Any
 
 import orjson
 
-from inference.serving import cache, calls, exchange, media, metrics, timing
+from inference.serving import cache, calls, exchange, media, metrics, openapi, timing
 from inference.serving.batcher import Batcher, Job
 from inference.serving.board import Slot
 from inference.serving.cache import Cache
@@ -33,11 +33,14 @@ from inference.serving.errors import (
 )
 from inference.serving.exchange import Reply
 from inference.serving.settings import Settings, transforms
+from inference.serving.shared_cache import SharedCache
 
 Answer = Callable[[Call], Reply | None]
 # From a call, perhaps before its body is there, to what the model is asked. It raises a Refusal.
 Ask = Callable[[Call], Any]
 
+# Where one of them is, a body may be something else than what its content type says.
+_NOT_PLAIN = {b"upgrade", b"transfer-encoding", b"content-encoding"}
 _PONG = Reply(200, "application/json", b"")
 
 
@@ -47,10 +50,12 @@ class Service(calls.Service):
     def __init__(self, settings: Settings, batcher: Batcher, slot: Slot) -> None:
         self.state = "loading"
         self.ask: Ask = asked
+        self.speaks = openapi.Speaks.PREDICTIONS
         self._settings = settings
         self._batcher = batcher
         self._slot = slot
         self._cache = Cache(settings.cache) if settings.cache and settings.batch is None else None
+        self.shared: SharedCache | None = None
         self._since = time.monotonic()
         self._open: set[Call] = set()
         self._routes = self._routing()
@@ -62,19 +67,21 @@ class Service(calls.Service):
 
     def begin(self, call: Call) -> None:
         """Refuse a call whose headers say enough; count one for the predict route as in flight."""
-        answer = self._route(call)
-        if answer != self._invoke:
+        call.route = self._route(call)
+        if call.route != self._invoke:
             return
         call.counted = True
         self._slot.begun += 1
         self._check_ready()
-        self.ask(call)
-        self._batcher.check_room()
-        call.check_length()
+        if not call.is_short:  # else all of that is looked at once, when it is here
+            self.ask(call)
+            self._batcher.check_room()
+            call.check_length()
 
     def answer(self, call: Call) -> Reply | None:
         """The answer, or None where the model will give it."""
-        return self._route(call)(call)
+        answer: Reply | None = call.route(call)
+        return answer
 
     def end(self, call: Call) -> None:
         """Count how a call on the predict route ended."""
@@ -99,6 +106,8 @@ class Service(calls.Service):
             routes.setdefault(path, {})[b"GET"] = self._ping
         for path in self._settings.predict_routes:
             routes.setdefault(path, {})[b"POST"] = self._invoke
+        if self._settings.batch is None:  # a job's requests have a form of their own
+            routes.setdefault(openapi.PATH, {b"GET": self._show_openapi})
         return routes
 
     def _route(self, call: Call) -> Answer:
@@ -123,26 +132,54 @@ class Service(calls.Service):
     def _show_metrics(self, call: Call) -> Reply:
         return Reply(200, metrics.CONTENT_TYPE, metrics.text(self._slot.board))
 
+    def _show_openapi(self, call: Call) -> Reply:
+        self._check_ready()
+        return Reply(200, media.JSON, openapi.text(self._settings, self.speaks))
+
     def _invoke(self, call: Call) -> Reply | None:
         self._check_ready()
         request = self.ask(call)
-        known = cache.key(request) if self._cache else None
+        known = cache.key(request) if self._cache or self.shared else None
         if self._cache and (reply := self._cache.get(known)):
             self._slot.hits += 1
             return timing.told(reply, call.headers, {}, 0) if timing.is_asked(call.headers) else reply
         job = Job(request, call.answer)
         job.call = call
-        self._batcher.submit(job)
-        if self._cache or timing.is_asked(call.headers):
-            job.done = partial(self._done, call, job, known)
-        call.on_gone = partial(self._batcher.withdraw, job)
+        if not (self.shared and self.shared.find(known, partial(self._found, job, known))):
+            self._submit(job, known)
         self._open.add(call)
         return None
 
-    def _done(self, call: Call, job: Job, known: Hashable, reply: Reply) -> None:
+    def _found(self, job: Job, known: Hashable, reply: Reply | None) -> None:
+        """Go on with what the shared cache has told."""
+        call = job.call
+        if call is None or call.waits is None:  # its client has gone, or it was cut off
+            return
+        if reply is None:
+            try:
+                self._submit(job, known)
+            except Refusal as refusal:
+                call.answer(exchange.refused(refusal))
+            return
+        self._slot.hits += 1
         if self._cache:
-            self._slot.misses += 1
             self._cache.keep(known, reply)
+        call.answer(timing.told(reply, call.headers, {}, 0) if timing.is_asked(call.headers) else reply)
+
+    def _submit(self, job: Job, known: Hashable) -> None:
+        self._batcher.submit(job)
+        call = job.call
+        assert call is not None
+        if known is not None or timing.is_asked(call.headers):
+            job.done = partial(self._done, call, job, known)
+        call.on_gone = partial(self._batcher.withdraw, job)
+
+    def _done(self, call: Call, job: Job, known: Hashable, reply: Reply) -> None:
+        if known is not None:
+            self._slot.misses += 1
+            for kept in (self._cache, self.shared):
+                if kept is not None:
+                    kept.keep(known, reply)
         if timing.is_asked(call.headers):
             reply = timing.told(reply, call.headers, job.phases, job.shared)
         call.answer(reply)
@@ -182,9 +219,16 @@ def asked(call: Call) -> exchange.Request:
 
 def check_plain(call: Call) -> None:
     """Refuse a body that is not plain: of another protocol, or compressed."""
+    if _NOT_PLAIN.isdisjoint(call.headers):
+        return
     if b"upgrade" in call.headers:
         # What follows the headers then belongs to the other protocol, and no body is seen.
         raise BadBody(f"Upgrade: {shown(call.headers[b'upgrade'])} is not spoken here; send plain HTTP/1.1")
+    transferred = call.headers.get(b"transfer-encoding", b"chunked").strip().lower()
+    if transferred != b"chunked":
+        raise UnsupportedMediaType(
+            f"Transfer-Encoding: {shown(transferred)} is not read here; send the body as it is, or in chunks"
+        )
     encoding = call.header(b"content-encoding", "identity").strip().lower()
     if encoding != "identity":
         raise UnsupportedMediaType(

@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from inference.serving import cache_url
+from inference.serving.cache_url import RedisAddress
 from inference.serving.errors import StartError, shown
 from inference.serving.media import CSV, JSON_LINES, PARQUET
 
@@ -35,10 +37,17 @@ environment (all optional):
   SLIPWAY_MANIFEST_SHA256   digest that code/manifest.json must have
   SLIPWAY_WORKERS           processes that run the handler; 0: one for each core, where they can share the
                             loaded model, else one (0)
-  SLIPWAY_MAX_BATCH_SIZE    instances of several requests that share one call of the handler; 1: none do (64)
+  SLIPWAY_MAX_BATCH_SIZE    instances of several requests that share one call of the handler; 1: none do (the
+                            best one that `optimize` has found, or 64)
   SLIPWAY_MAX_DELAY_MS      most milliseconds that a request waits for others to share a call with (2)
   SLIPWAY_PREDICT_TIMEOUT_S seconds that a call may take until its worker is replaced (60)
   SLIPWAY_CACHE             answers kept in each worker, for requests that come again; 0: none (0)
+  SLIPWAY_CACHE_URL         a Redis in which servers keep answers together, redis://host:6379/0 or rediss://;
+                            where it is slow or gone, requests go on as without it
+  SLIPWAY_CACHE_PASSWORD_ENV  the variable that holds its password once the model is loaded, so that a
+                            handler's load may fetch it, where the URL does not hold it
+  SLIPWAY_CACHE_TTL_S       seconds for which an answer stays there (3600)
+  SLIPWAY_CACHE_VERSION     what else tells apart the answers of two deployments of one archive
 in a transform job, which sets SAGEMAKER_BATCH=true (and SAGEMAKER_MAX_PAYLOAD_IN_MB, 0 for no limit, and
 SAGEMAKER_MAX_CONCURRENT_TRANSFORMS, both of which raise the limits above), or with SLIPWAY_BATCH=true, which
 says the same to a container of Vertex AI's batch prediction:
@@ -60,6 +69,8 @@ _MOST_PAYLOAD_MB = 100
 _BATCH_BODY_TIMEOUT_S = 600
 _MOST_TRANSFORMS = 16
 _RECORDS, _ACCEPT = "SLIPWAY_BATCH_RECORDS", "SLIPWAY_BATCH_ACCEPT"
+# Instances that share a call where neither the environment nor a measurement says how many.
+BATCH_SIZE = 64
 _CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 _GS_URI = re.compile(r"gs://(?P<bucket>[a-z0-9][a-z0-9._-]{1,220}[a-z0-9])(?:/(?P<prefix>.*))?", re.DOTALL)
 
@@ -93,11 +104,20 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class Sharing:
+    """Where answers are kept together with other servers, and for how long; `version` is the deployment's."""
+
+    address: RedisAddress
+    ttl_s: int
+    version: str
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything that the environment decides. Sizes in bytes, times in seconds; `batch` in a job alone.
 
-    With an `artifact` the model is downloaded; without one it lies in `model_dir`. `workers` is 0 where the
-    number is left to us; `cache` counts answers.
+    With an `artifact` the model is downloaded; without one it lies in `model_dir`. `workers` and
+    `max_batch_size` are 0 where the number is left to us; `cache` counts answers.
     """
 
     model_dir: Path
@@ -118,6 +138,7 @@ class Settings:
     predict_timeout_s: float
     cache: int
     batch: Batch | None
+    sharing: Sharing | None = None
 
 
 def read(env: Mapping[str, str]) -> Settings:
@@ -146,12 +167,18 @@ def read(env: Mapping[str, str]) -> Settings:
         drain_s=_number(env, "SLIPWAY_DRAIN_S", 25, (0, 3600)),
         manifest_sha256=_digest(env),
         workers=int(_number(env, "SLIPWAY_WORKERS", 0, (0, 1024), whole=True)),
-        max_batch_size=int(_number(env, "SLIPWAY_MAX_BATCH_SIZE", 64, (1, 100_000), whole=True)),
+        max_batch_size=_batch_size(env),
         max_delay_s=_number(env, "SLIPWAY_MAX_DELAY_MS", 2, (0, 10_000)) / 1000,
         predict_timeout_s=_number(env, "SLIPWAY_PREDICT_TIMEOUT_S", 60, (0.1, 86_400)),
         cache=int(_number(env, "SLIPWAY_CACHE", 0, (0, 10_000_000), whole=True)),
         batch=batch,
+        sharing=_sharing(env) if batch is None else None,
     )
+
+
+def _batch_size(env: Mapping[str, str]) -> int:
+    name = "SLIPWAY_MAX_BATCH_SIZE"
+    return int(_number(env, name, BATCH_SIZE, (1, 100_000), whole=True)) if env.get(name) else 0
 
 
 def transforms() -> int:
@@ -175,6 +202,12 @@ def _quota() -> float:
         return int(quota) / int(period)
     except (OSError, ValueError):  # there is no such file, or "max" in it
         return math.inf
+
+
+def _sharing(env: Mapping[str, str]) -> Sharing | None:
+    address = cache_url.read(env)
+    ttl_s = int(_number(env, "SLIPWAY_CACHE_TTL_S", 3600, (1, 31_536_000), whole=True))
+    return Sharing(address, ttl_s, env.get("SLIPWAY_CACHE_VERSION", "")) if address else None
 
 
 def _is_job(env: Mapping[str, str]) -> bool:

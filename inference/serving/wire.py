@@ -3,24 +3,23 @@
 httptools parses; this holds a connection to its limits: headers and bodies must arrive in time, headers are
 bounded, what is not HTTP is answered and closed, and a client that leaves is noticed at once. There is no
 task and no future for a request: at ten thousand of them a second each costs as much as a small model.
+
+What is read goes into memory that all connections share, and from there through the parser. Only a body whose
+length was announced goes past both: it is received straight into its place.
 Source: RFC 9112
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
-from email.utils import formatdate
-from functools import lru_cache
 from http import HTTPStatus
-from urllib.parse import unquote_to_bytes
 
 import httptools
 
-from inference.serving import exchange
+from inference.serving import exchange, heads
 from inference.serving.calls import CLIENT_GONE, Call, Limits, Service
-from inference.serving.errors import BadBody, Refusal, TooSlow
+from inference.serving.errors import BadBody, HeadersTooLarge, Refusal, TooSlow
 from inference.serving.exchange import Reply
 
 _MAX_HEADER_BYTES = 64 * 1024
@@ -28,17 +27,13 @@ _MAX_HEADER_BYTES = 64 * 1024
 _KEEP_ALIVE_S = 75.0
 _NEW_S = 0.3
 _SMALL = 64 * 1024  # bytes that are cheaper to copy than to write in a call of their own
+# What is read at once: a request with a small body fits, and of a large one little is copied. Of a body that
+# goes through the parser, more.
+_READ, _READ_BODY = 16 * 1024, 256 * 1024
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_STATUS_LINES = {one.value: b"HTTP/1.1 %d %s\r\n" % (one, one.phrase.encode()) for one in HTTPStatus}
 
 _NOT_HTTP = BadBody("the request is not valid HTTP/1.1")
-
-
-class HeadersTooLarge(Refusal):
-    """More header bytes than any caller of ours has reason to send."""
-
-    status = 431
-    code = "headers_too_large"
+_HEADERS_TOO_LARGE = HeadersTooLarge(f"more than {_MAX_HEADER_BYTES} bytes of headers")
 
 
 class Wire:
@@ -48,6 +43,9 @@ class Wire:
         self.service = service
         self.limits = limits
         self.connections: set[Connection] = set()
+        # For all: what is read into it has been used when the next read begins.
+        self.wide = memoryview(bytearray(_READ_BODY))
+        self.narrow = self.wide[:_READ]
         self.loop = asyncio.get_running_loop()
         self._every = max(0.05, min(limits.header_timeout_s, limits.body_timeout_s, 4.0) / 4)
         self._timer = self.loop.call_later(self._every, self._sweep)
@@ -76,7 +74,7 @@ class Wire:
         self._timer = self.loop.call_later(self._every, self._sweep)
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """A connection; its parser calls the methods named on_…"""
 
     __slots__ = (
@@ -89,8 +87,10 @@ class Connection(asyncio.Protocol):
         "_parser",
         "_receiving",
         "_received",
+        "_room",
         "_service",
         "_stopped",
+        "_unread",
         "_url",
         "_wire",
         "deadline",
@@ -105,10 +105,12 @@ class Connection(asyncio.Protocol):
         self._calls: deque[Call] = deque()  # whole, and not begun
         self._current: Call | None = None  # whole, and being answered
         self._receiving: Call | None = None
+        self._room: memoryview | None = None  # where the rest of its body is received
         self._headers: dict[bytes, bytes] = {}
         self._url = b""
         self._in_headers = self._stopped = False
-        self._received = 0  # bytes since the message began, or the last one ended
+        self._unread = 0  # bytes of answers that the client had not read at the last look
+        self._received = 0  # bytes since the first piece of a message's head, or since its end
         self.deadline = self._loop.time() + wire.limits.header_timeout_s
         self._new_until = self._loop.time() + _NEW_S
 
@@ -124,12 +126,21 @@ class Connection(asyncio.Protocol):
         for call in (self._current, *self._calls, self._receiving):
             if call is not None:
                 self._abandon(call)
-        self._current = self._receiving = None
+        self._current = self._receiving = self._room = None
         self._calls.clear()
 
-    def data_received(self, data: bytes) -> None:
-        if self._stopped:
-            return
+    def get_buffer(self, sizehint: int) -> memoryview:
+        if self._room is not None:
+            return self._room
+        return self._wire.narrow if self._receiving is None else self._wire.wide
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if self._room is not None:
+            self._fill(self._room, nbytes)
+        elif not self._stopped:
+            self._parse(self._wire.wide[:nbytes])
+
+    def _parse(self, data: memoryview) -> None:
         self._received += len(data)
         try:
             self._parser.feed_data(data)
@@ -140,7 +151,23 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError:
             self._end_with(exchange.refused(_NOT_HTTP))
         else:
-            self._check_size()
+            if self._receiving is not None or self._in_headers:
+                self._check_size()
+                self._wait_for_rest()
+
+    def _wait_for_rest(self) -> None:
+        call = self._receiving
+        if call is not None and call.missing > _READ and not self._stopped:
+            self._room = call.rest()
+
+    def _fill(self, room: memoryview, count: int) -> None:
+        assert self._receiving is not None
+        self._receiving.filled(count)
+        self._room = room[count:]
+        if not self._room:
+            # The old one still waits for this body.
+            self._room, self._parser = None, httptools.HttpRequestParser(self)
+            self.on_message_complete()
 
     def pause_writing(self) -> None:
         # Whoever does not read its answers gets no further ones.
@@ -176,7 +203,7 @@ class Connection(asyncio.Protocol):
         if self._stopped:
             return
         try:
-            path = _path(self._url)
+            path = heads.path(self._url)
         except httptools.HttpParserInvalidURLError:
             self._end_with(exchange.refused(_NOT_HTTP))
             return
@@ -184,8 +211,8 @@ class Connection(asyncio.Protocol):
         self.deadline = self._loop.time() + self._wire.limits.body_timeout_s
         call = Call(self._parser.get_method(), path, self._headers, self._wire.limits)
         # What HTTP/1.0 has for a connection that goes on is an extension, which half of its clients lack.
-        old = self._parser.get_http_version() == "1.0"
-        call.close = old or not self._parser.should_keep_alive() or b"upgrade" in self._headers
+        call.old = self._parser.get_http_version() == "1.0"
+        call.close = call.old or not self._parser.should_keep_alive() or b"upgrade" in self._headers
         self._receiving = call
         try:
             self._service.begin(call)
@@ -254,7 +281,7 @@ class Connection(asyncio.Protocol):
         self._current = call.waits = None
         close = call.close or self._service.closing
         self._count(call, reply.status)
-        head = _head(reply, close)
+        head = heads.head(reply, close)
         if call.method == b"HEAD":
             self.transport.write(head)
         elif len(reply.body) < _SMALL:
@@ -267,9 +294,9 @@ class Connection(asyncio.Protocol):
     def _stream(self, call: Call, reply: Reply) -> None:
         """Send the head and the first piece. Without chunks, before HTTP/1.1, the end is the connection's."""
         call.waits = None
-        chunked = self._parser.get_http_version() != "1.0"
+        chunked = not call.old
         call.close = call.close or self._service.closing
-        self.transport.write(_head(reply, call.close, chunked))
+        self.transport.write(heads.head(reply, call.close, chunked))
 
         def feed(piece: bytes | None) -> None:
             if piece:
@@ -311,7 +338,7 @@ class Connection(asyncio.Protocol):
 
     def _give_up(self, call: Call) -> None:
         """Answer a refused call without waiting for the rest of its body, and close."""
-        self._receiving = None
+        self._receiving = self._room = None
         if self._current is None and call.reply is not None:
             call.close = True
             self._send(call, call.reply)
@@ -322,7 +349,7 @@ class Connection(asyncio.Protocol):
     def _end_with(self, reply: Reply) -> None:
         """Answer what was no call, and close."""
         if not self._stopped:
-            self.transport.write(_head(reply, close=True) + reply.body)
+            self.transport.write(heads.head(reply, close=True) + reply.body)
             self._stop()
 
     def _abandon(self, call: Call) -> None:
@@ -345,10 +372,13 @@ class Connection(asyncio.Protocol):
             self._stop()
 
     def late(self) -> None:
-        """The deadline has passed: of the headers, of the body, or of being of no use."""
+        """The deadline has passed: of the headers, the body, an answer's reading, or of being of no use."""
         limits = self._wire.limits
-        if self._current is not None or self._calls:
-            self.deadline = self._loop.time() + limits.header_timeout_s  # it is we who are late
+        before, self._unread = self._unread, self.transport.get_write_buffer_size()
+        if self._unread and self._unread == before:
+            self.transport.abort()  # its client has read nothing since the last look: it would stay for ever
+        elif self._unread or self._current is not None or self._calls:
+            self.deadline = self._loop.time() + limits.header_timeout_s  # we are late, or its reader is
         elif self._receiving is not None:
             seconds = limits.body_timeout_s
             self._receiving.refuse(TooSlow(f"the body took more than {seconds:g} s (SLIPWAY_BODY_TIMEOUT_S)"))
@@ -362,36 +392,6 @@ class Connection(asyncio.Protocol):
 
     def _check_size(self) -> None:
         if self._in_headers and self._received > _MAX_HEADER_BYTES:
-            refusal = HeadersTooLarge(f"more than {_MAX_HEADER_BYTES} bytes of headers")
-            self._end_with(exchange.refused(refusal))
+            self._end_with(exchange.refused(_HEADERS_TOO_LARGE))
         elif self._receiving is not None and self._received > self._wire.limits.wire_bytes:
             self._stop()
-
-
-@lru_cache(maxsize=256)
-def _path(url: bytes) -> str:
-    path = httptools.parse_url(url).path or b"/"
-    return (unquote_to_bytes(path) if b"%" in path else path).decode("latin-1")
-
-
-def _head(reply: Reply, close: bool, chunked: bool = False) -> bytes:
-    lines = b"".join(b"%s: %s\r\n" % header for header in reply.headers)
-    if close:
-        lines += b"connection: close\r\n"
-    if chunked:
-        lines += b"transfer-encoding: chunked\r\n"
-    elif not reply.streams:
-        lines += b"content-length: %d\r\n" % len(reply.body)
-    if reply.content_type:
-        lines += b"content-type: %s\r\n" % reply.content_type.encode("latin-1")
-    return b"%sdate: %s\r\n%s\r\n" % (_status_line(reply.status), _date(int(time.time())), lines)
-
-
-def _status_line(status: int) -> bytes:
-    # A handler of another server may answer with a number of its own.
-    return _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
-
-
-@lru_cache(maxsize=2)
-def _date(second: int) -> bytes:
-    return formatdate(second, usegmt=True).encode()

@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 import pytest
 
-from inference.serving import arrays, inputs, media
+from inference.serving import arrays, exchange, inputs, media
 from inference.serving.batcher import Job
 from inference.serving.batching import Batches
 from inference.serving.exchange import Request
@@ -111,23 +111,49 @@ def test_what_a_handler_changed_before_it_failed_is_read_again():
     ]
 
 
-@pytest.mark.parametrize(("side", "calls"), [(4, [3]), (200, [1, 1, 1])])
-def test_small_arrays_share_a_call_and_large_ones_are_not_copied(side, calls):
+@pytest.mark.parametrize(("side", "calls"), [(4, [3]), (300, [3]), (500, [2, 1]), (1000, [1, 1, 1])])
+def test_arrays_share_a_call_as_long_as_little_is_copied(side, calls):
     seen = Seen()
     batches = Batches(Predictor(inputs.to_array, None, seen.predict, None), 64)
-    array = np.ones((1, side, side))
-    jobs = [
-        job(
-            arrays.encode(
-                array,
-            ),
-            media.NPY,
-            "application/json",
-        )
-        for _ in range(3)
-    ]
+    body = arrays.encode(np.ones((1, side, side)))
+    jobs = [job(body, media.NPY, media.JSON) for _ in range(3)]
     assert [status for status, _ in answered(batches, jobs)] == [200] * 3
     assert [len(given) for given in seen.calls] == calls
+
+
+def test_an_array_in_a_call_of_its_own_is_the_memory_that_was_received():
+    seen = Seen()
+    batches = Batches(Predictor(inputs.to_array, None, seen.predict, None), 64)
+    bodies = [bytearray(arrays.encode(np.ones((1, 1000, 1000)))) for _ in range(2)]
+    answered(batches, [job(body, media.NPY, media.JSON) for body in bodies])
+    for given, body in zip(seen.calls, bodies, strict=True):
+        assert np.shares_memory(given, np.frombuffer(body, np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("convert", "kind"),
+    [
+        (inputs.to_list, list),
+        (inputs.to_frame, list),
+        (inputs.to_array, np.ndarray),
+        (inputs.to_tensor, np.ndarray),
+    ],
+)
+@pytest.mark.parametrize("body", [(b"[[1,2.5]]", media.JSON), (b"1,2.5\n", media.CSV)])
+def test_numbers_become_a_list_only_where_the_handler_takes_one(convert, kind, body):
+    pytest.importorskip("torch")  # a handler that takes tensors has imported it
+    predictor = Predictor(convert, None, lambda given: given, None)
+    found = exchange.decoded(predictor, job(*body).request).instances
+    assert isinstance(found, kind)
+    assert np.asarray(found).tolist() == [[1, 2.5]]
+
+
+def test_the_length_of_an_instance_is_asked_of_what_json_has():
+    asked = []
+    predictor = Predictor(inputs.to_array, None, lambda given: given, None, length=asked.append)
+    answered(Batches(predictor, 64), [job(b"[[1.5,2]]"), job(b"[[3.5,4]]")])
+    assert asked == [[1.5, 2], [3.5, 4]]
+    assert {type(one) for one in asked} == {list}
 
 
 def test_arrays_of_another_form_have_calls_of_their_own():

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
+
+from bench.serving.processes import descendants
 
 HEAD = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 MIB = 2**20
 
 
 def resident(process) -> int:
-    return int(Path(f"/proc/{process.pid}/statm").read_text().split()[1]) * 4096
+    """Of all the server's processes: it is its workers that read bodies."""
+    found = (Path(f"/proc/{pid}/statm").read_text() for pid in (process.pid, *descendants(process.pid)))
+    return sum(int(numbers.split()[1]) for numbers in found) * 4096
 
 
 def test_a_body_over_the_limit_is_413_by_its_content_length(echo):
+    """Row 14 of the faults. What it costs: test_faults_overload.py."""
     answer = echo.post(b"[" + b"1," * MIB + b"1]")
     assert (answer.status, answer.json["error"]["code"]) == (413, "payload_too_large")
     assert f"{2 * MIB + 3} bytes; expected up to {2 * MIB}" in answer.error
@@ -34,6 +40,16 @@ def test_a_client_that_asks_before_it_sends_is_told_no_at_once(echo):
     assert b"connection: close" in answer
 
 
+def test_a_body_that_is_announced_and_does_not_come_costs_no_memory(echo, until):
+    before = resident(echo.process)
+    with contextlib.ExitStack() as stack:
+        for _ in range(100):
+            connection = stack.enter_context(echo.connect())
+            connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n[" % (2 * MIB))
+        until(lambda: echo.metric("slipway_in_flight") >= 90)
+        assert resident(echo.process) - before < 50 * MIB
+
+
 def test_a_chunked_stream_without_end_is_413_and_costs_no_memory(echo):
     before = resident(echo.process)
     chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
@@ -47,6 +63,7 @@ def test_a_chunked_stream_without_end_is_413_and_costs_no_memory(echo):
 
 
 def test_a_chunked_body_over_the_limit_is_413_and_the_client_hears_it(echo):
+    """Row 14 of the faults."""
     chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
     with echo.connect() as connection:
         connection.sendall(
@@ -57,6 +74,7 @@ def test_a_chunked_body_over_the_limit_is_413_and_the_client_hears_it(echo):
 
 
 def test_a_flood_of_one_byte_chunks_is_400(echo):
+    """Row 15 of the faults."""
     flood = b"1\r\n[\r\n" * 65_600 + b"0\r\n\r\n"
     with echo.connect() as connection:
         connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n" + flood)
@@ -65,17 +83,21 @@ def test_a_flood_of_one_byte_chunks_is_400(echo):
     assert b"more than 65536 chunks" in answer
 
 
-def test_a_slow_body_is_408_and_closed(echo):
+@pytest.mark.parametrize("announced", [3, MIB])
+def test_a_slow_body_is_408_and_closed(echo, announced):
+    """Row 13 of the faults."""
     with echo.connect() as connection:
-        connection.sendall(HEAD + b"Content-Length: 3\r\n\r\n[")
+        connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n[" % announced)
         answer = echo.rest(connection)
     assert answer.startswith(b"HTTP/1.1 408")
     assert b"SLIPWAY_BODY_TIMEOUT_S" in answer
 
 
-def test_a_body_that_drips_is_408_however_often_it_drips(echo):
+@pytest.mark.parametrize("announced", [999, MIB])
+def test_a_body_that_drips_is_408_however_often_it_drips(echo, announced):
+    """Row 13 of the faults."""
     with echo.connect() as connection:
-        connection.sendall(HEAD + b"Content-Length: 999\r\n\r\n[")
+        connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n[" % announced)
         connection.settimeout(0.1)
         answer = b""
         for _ in range(40):
@@ -87,9 +109,11 @@ def test_a_body_that_drips_is_408_however_often_it_drips(echo):
     assert answer.startswith(b"HTTP/1.1 408")
 
 
-def test_a_client_that_leaves_within_its_body_costs_nothing(echo, until):
+@pytest.mark.parametrize("announced", [100, MIB])
+def test_a_client_that_leaves_within_its_body_costs_nothing(echo, until, announced):
+    """Row 12 of the faults."""
     for _ in range(20):
         with echo.connect() as connection:
-            connection.sendall(HEAD + b"Content-Length: 100\r\n\r\n[1")
+            connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n[1" % announced)
     until(lambda: echo.metric("slipway_in_flight") == 0)
     assert "the runtime itself failed" not in echo.log

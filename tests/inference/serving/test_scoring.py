@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference.serving import exchange, media, scoring
+from inference.serving.answer_lines import ERROR_KEY
 from inference.serving.errors import BadBody, BadPredictions, HandlerFailed, NotAcceptable, Refusal
 from inference.serving.inputs import to_array, to_list
 from inference.serving.predictor import Predictor
-from inference.serving.scoring import ERROR_KEY, Failure, Policy
+from inference.serving.scoring import Failure, Policy
 
 KEEP = Policy(keep_errors=True)
 LINES, CSV = "application/jsonlines", "text/csv"
