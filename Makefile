@@ -7,7 +7,7 @@ PROJECT ?= .
 CLOUD ?= aws
 PEERS ?= fastapi flask litserve bentoml kserve
 PYTHON ?= python3
-export PROJECT CLOUD BODY CONTENT_TYPE ACCEPT TO SINCE INPUT OUTPUT ON_ERROR HEADER JOIN ENGINE TIMES CONCURRENCY PLOT
+export PROJECT CLOUD BODY CONTENT_TYPE ACCEPT CHOOSE COSINE FROM HANDLER TO SINCE INPUT OUTPUT ON_ERROR HEADER JOIN ENGINE TIMES CONCURRENCY PLOT FUZZ_S
 
 PY := .venv/bin/python
 PIP := .venv/bin/pip --disable-pip-version-check
@@ -25,12 +25,15 @@ options = --project "$$PROJECT" --cloud "$$CLOUD" $(call flag,YES,--yes) $(call 
 address = $(if $(filter 1,$(LIVE)),,exports=$$($(PY) -m infra.local env --project "$$PROJECT") && eval "$$exports" &&)
 verb = @$(address) $(PY) -m deploy $@ $(options)
 
-.PHONY: help deploy-endpoint batch-transform plan invoke latency train status logs rollback destroy env local-up local-down test lint bench bench-serving
+.PHONY: help optimize import deploy-endpoint batch-transform plan invoke latency train status logs rollback destroy env local-up local-down test lint fuzz bench bench-serving
 .DEFAULT_GOAL := help
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {gsub(/\$$\$$/, "$$"); printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo; sed -n '2,4s/^#  / /p' $(firstword $(MAKEFILE_LIST))
+
+import: $(ready) ## lay out another server's model and handler: FROM=folder|model.tar.gz|model.mar [TO=…] [HANDLER=…]
+	@$(PY) -m deploy $@ $(call given,FROM,--from) $(call given,TO,--to) $(call given,HANDLER,--handler)
 
 deploy-endpoint: $(ready) ## train if there is no model, package, deploy, prove it with the samples
 	$(verb)
@@ -54,6 +57,10 @@ latency: $(ready) ## show where the time of answers goes; TIMES=100 CONCURRENCY=
 
 train: $(ready) ## train the model anew, as a job, and bring it to build/model
 	$(verb)
+
+# No cloud has a part in it.
+optimize: $(ready) ## try what makes the model lighter; INPUT=more.jsonl CHOOSE=name|none COSINE=0.999
+	@$(PY) -m deploy $@ $(options) $(call given,INPUT,--input) $(call given,CHOOSE,--choose) $(call given,COSINE,--cosine)
 
 status: $(ready) ## show the endpoint, the version it serves and the versions kept
 	$(verb)
@@ -84,6 +91,9 @@ lint: .venv/ready-tests ## check format, rules, types, and who imports whom
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
 	@$(PY) -m pytest -q tests/test_layers.py tests/test_vocabulary.py
+
+fuzz: .venv/ready-tests ## fuzz the archive readers and the decoders; FUZZ_S=60 seconds for each
+	@$(PY) -m tests.fuzz $(call given,FUZZ_S,--seconds)
 
 bench: .venv/ready-bench ## measure what bench/README.md promises
 	@test -d "$$PROJECT/build/model" || $(PY) training/launch.py --project "$$PROJECT"

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -174,14 +174,15 @@ def project(folder: Path, files: dict[str, str | None]) -> Path:
     return folder / "opt/ml"
 
 
-def start(base: Path, **environment: str) -> Served:
-    """Start the runtime as the container does, without waiting for more than its port."""
+def start(base: Path, through: Sequence[str] = (), **environment: str) -> Served:
+    """Start the runtime as the container does, without waiting for more than its port; `through` is a command
+    that runs the one behind it."""
     work = base.parents[1] / "work"
     work.mkdir(exist_ok=True)
     log_path = work / f"log-{time.monotonic_ns()}"
     with log_path.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "inference.serving", "serve"],
+            [*through, sys.executable, "-m", "inference.serving", "serve"],
             env={
                 "PATH": os.environ["PATH"],
                 "PYTHONPATH": str(KIT),
@@ -211,11 +212,12 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
         handler: str | None = ECHO,
         samples: str | None = None,
         siblings: dict[str, str] | None = None,
+        through: Sequence[str] = (),
         **environment: str,
     ) -> Served:
         files = {"handler.py": handler, "samples.jsonl": samples, **(siblings or {})}
         base = project(tmp_path / str(len(started)), files)
-        started.append(start(base, **environment))
+        started.append(start(base, through, **environment))
         return started[-1]
 
     yield begin

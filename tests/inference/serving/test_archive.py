@@ -72,6 +72,7 @@ def test_files_and_folders_are_unpacked_read_only(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_plain_file_in_its_own_place_is_refused(tmp_path: Path, members, reason: str) -> None:
+    """Row 17 of the faults: links, devices, ways out of the archive."""
     said = refused(packed(tmp_path / "m.tar.gz", *members))
     assert reason in said
     assert said.isprintable()
@@ -93,6 +94,7 @@ def test_a_folder_written_before_cannot_lead_a_file_elsewhere(tmp_path: Path) ->
     ],
 )
 def test_an_archive_that_would_fill_the_disk_is_refused(tmp_path: Path, members, reason: str) -> None:
+    """Row 17 of the faults: bombs."""
     limits = SMALL if "times" in reason else Limits(max_bytes=300_000, max_members=5)
     assert reason in refused(packed(tmp_path / "m.tar.gz", *members), limits)
 

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference.serving import answering, media
-from inference.serving.exchange import Request
+from inference.serving import answering
+from inference.serving.handlers import Call
 from inference.serving.inputs import to_list
 from inference.serving.media import CSV, JSON, JSON_LINES, PARQUET
 from inference.serving.predictor import Predictor
@@ -43,10 +43,8 @@ PREDICTOR = Predictor(to_list, Moody().preprocess, Moody().predict, None)
 
 def posted(treatment, body, kind, accept):
     """Status and body that a worker of the job answers."""
-    content_type = media.content_type(kind)
-    request = Request(body, content_type, media.accepted(accept, content_type.format))
-    phases = answering.make(treatment)(PREDICTOR, answering.message(request))
-    return phases[0], phases[2]
+    answer = answering.make(treatment)(PREDICTOR, answering.message(Call(body, kind, accept)))
+    return answer[0], answer[2]
 
 
 def by_sagemaker(policy, body, kind, accept=""):

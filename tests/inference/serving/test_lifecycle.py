@@ -44,6 +44,7 @@ def with_body(load: str = "pass", predict: str = "return inputs") -> str:
 def test_a_handler_that_cannot_serve_ends_the_process_and_says_why(
     serve, handler, samples, sentence, traceback
 ):
+    """Row 5 of the faults: an import error, among others. The process ends, and with it what /ping asks."""
     served = serve(handler, samples)
     assert served.status() == 1
     lines = served.log.strip().splitlines()
@@ -60,6 +61,7 @@ def waiting_for(path) -> str:
 
 
 def test_ping_is_503_with_a_reason_while_the_model_loads(serve, tmp_path):
+    """Row 6 of the faults, as the container sees it."""
     load = f"\n        inputs = 0\n        {waiting_for(tmp_path / 'over')}"
     served = serve(with_body(load=load))
     answer = served.call("GET", "/ping")
@@ -80,6 +82,7 @@ def test_ping_stays_503_until_every_sample_was_answered(serve, until, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_lets_work_in_flight_finish_and_exits_0(serve, call_together, until, tmp_path, number):
+    """Row 3 of the faults. Under load: test_faults_stopping.py."""
     served = serve().wait_ready()
     callers = call_together(served, [[{"until": str(tmp_path / "over")}]] * 2)
     until(lambda: served.metric("slipway_in_flight") == 2)
@@ -95,6 +98,7 @@ def test_a_signal_lets_work_in_flight_finish_and_exits_0(serve, call_together, u
 def test_work_that_outlasts_the_drain_is_answered_503_and_the_status_is_1(
     serve, call_together, until, tmp_path
 ):
+    """Rows 3 and 4 of the faults: the drain has an end."""
     served = serve(SLIPWAY_DRAIN_S="0.3").wait_ready()
     callers = call_together(served, [[{"until": str(tmp_path / "never")}]])
     until(lambda: served.metric("slipway_in_flight") == 1)

@@ -9,6 +9,7 @@ import pytest
 
 
 def test_slow_headers_are_408_and_closed(echo):
+    """Row 13 of the faults, with a shorter limit than its ten seconds."""
     with echo.connect() as connection:
         connection.sendall(b"GET /ping HTTP/1.1\r\nHost:")
         answer = echo.rest(connection)
@@ -17,6 +18,7 @@ def test_slow_headers_are_408_and_closed(echo):
 
 
 def test_headers_that_drip_do_not_buy_time(echo):
+    """Row 13 of the faults."""
     with echo.connect() as connection:
         connection.settimeout(0.1)
         connection.sendall(b"GET /ping HTTP/1.1\r\n")
@@ -99,6 +101,7 @@ def test_what_is_not_http_is_400_in_json_and_closed(echo, said):
 
 
 def test_random_bytes_never_stop_the_server(echo):
+    """Row 16 of the faults, below the bodies."""
     for _ in range(50):
         with echo.connect() as connection:
             connection.sendall(b"POST /invocations HTTP/1.1\r\n" + os.urandom(200) + b"\r\n\r\n")

@@ -88,12 +88,14 @@ def test_a_format_keeps_the_name_that_the_caller_has_for_it(echo):
     ],
 )
 def test_a_bad_body_is_400_and_says_where_and_what(echo, body, content_type, words):
+    """Row 16 of the faults, case by case."""
     answer = echo.post(body, content_type)
     assert (answer.status, answer.json["error"]["code"]) == (400, "bad_request")
     assert words in answer.error
 
 
 def test_a_pickle_posted_as_npy_is_refused_and_never_run(echo, tmp_path):
+    """Row 17 of the faults."""
     marker = tmp_path / "ran"
 
     class Attack:
@@ -203,6 +205,7 @@ def test_a_connection_takes_one_request_after_the_other(echo):
 
 
 def test_ping_answers_while_a_prediction_computes(echo, call_together, until, tmp_path):
+    """Row 9 of the faults: a handler that computes in Python."""
     callers = call_together(echo, [[{"spin": str(tmp_path / "over")}]])
     until(lambda: echo.metric("slipway_in_flight") == 1)
     began = time.monotonic()
@@ -261,6 +264,7 @@ def test_a_full_queue_is_said_before_the_body_is_sent(serve, call_together, unti
 
 
 def test_a_client_that_leaves_frees_its_place_in_the_queue(serve, call_together, until, tmp_path):
+    """Row 12 of the faults."""
     served = serve(SLIPWAY_MAX_QUEUE="1", **ONE_BY_ONE).wait_ready()
     callers = call_together(served, [[{"until": str(tmp_path / "over")}]])
     until(lambda: served.metric("slipway_in_flight") == 1 and served.metric("slipway_queue_waiting") == 0)
@@ -275,6 +279,7 @@ def test_a_client_that_leaves_frees_its_place_in_the_queue(serve, call_together,
 
 
 def test_two_hundred_callers_against_a_queue_of_eight_are_all_answered(serve, call_together, until, tmp_path):
+    """Row 11 of the faults: the bound is exact. Over time: test_faults_overload.py."""
     served = serve(SLIPWAY_MAX_QUEUE="8", **ONE_BY_ONE).wait_ready()
     callers = call_together(served, [[{"until": str(tmp_path / "over")}]] * 200)
     until(lambda: len(callers.answers) == 191)

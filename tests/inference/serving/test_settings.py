@@ -190,3 +190,10 @@ def test_a_container_has_as_many_cores_as_its_time_is_worth(monkeypatch, tmp_pat
     monkeypatch.setattr(settings, "_CPU_MAX", tmp_path / "cpu.max")
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(9)))
     assert settings.cores() == count
+
+
+def test_a_batch_size_that_nobody_set_is_left_to_what_was_measured():
+    assert settings.read({}).max_batch_size == 0
+    assert settings.read({"SLIPWAY_MAX_BATCH_SIZE": "8"}).max_batch_size == 8
+    with pytest.raises(StartError, match="SLIPWAY_MAX_BATCH_SIZE: '0': expected a whole number from 1"):
+        settings.read({"SLIPWAY_MAX_BATCH_SIZE": "0"})
