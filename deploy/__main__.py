@@ -24,6 +24,7 @@ examples:
   python -m deploy batch-transform --input flights/ --output scored/ --on-error keep
   python -m deploy invoke --body flights.csv --accept application/jsonlines
   python -m deploy latency --concurrency 8 --plot build/latency.png
+  python -m deploy import --from model.mar --to digits
   python -m deploy logs --follow --since 10m
   python -m deploy rollback --to 3f9a0c12b7de
 
@@ -40,7 +41,18 @@ VERBS = {
     "rollback": "put an older version back in service",
     "destroy": "remove everything of this deployment, and prove it",
     "train": "run training/train.py as a training job, and bring its model to build/model",
+    "optimize": "try what makes the model lighter, show what each is worth, and keep the best",
+    "import": "lay out a model and handler of another server as a project, without touching its files",
 }
+WITHOUT_A_PROJECT = {"import"}
+IMPORT_EPILOG = """\
+what FROM may be; the runtime says which it is, and where several are possible HANDLER decides:
+  SageMaker      a source folder (inference.py or another entry file, perhaps in code/), a model.tar.gz
+  Vertex AI      a folder with predictor.py; model.joblib, model.pkl or model.bst of scikit-learn or XGBoost
+  TorchServe     a .mar, or its files
+  Hugging Face   a repository's folder: handler.py with EndpointHandler, or config.json and weights alone
+  TorchScript    model.pt
+"""
 LATENCY_EPILOG = """\
 what is measured, in milliseconds at p50, p95 and p99, each with its share of the whole:
   whole          from the call of the SDK to the whole answer, as seen from here
@@ -49,6 +61,8 @@ what is measured, in milliseconds at p50, p95 and p99, each with its share of th
   decode, preprocess                   data input time
   predict                              model time
   postprocess, encode                  correction of the result
+Of a handler that streams, also the time to its first piece (`first`), until which the container's phases
+are told, and that of the pieces after it (`stream`).
 The first request of each connection is not counted. With many at once, what this process needs of its own
 machine is in network, too. Ctrl-C shows what there is.
 
@@ -79,12 +93,14 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     # Only now: `--help` and a typing error need not wait for them.
     from deploy import terminal, verbs
+    from deploy.importing import ImportingError, command
 
+    run = command.run if options.verb == "import" else verbs.run
     try:
-        verbs.run(options)
+        run(options)
     except BrokenPipeError:
         raise
-    except verbs.EXPECTED as error:
+    except (*verbs.EXPECTED, ImportingError) as error:
         terminal.error(str(error))
         return 1
     return 0
@@ -100,7 +116,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="verb", required=True, metavar="VERB", title="verbs")
     shared = _shared_options()
     for verb, what in VERBS.items():
-        command = commands.add_parser(verb, help=what, description=what, parents=[shared])
+        parents = [shared] if verb not in WITHOUT_A_PROJECT else []
+        command = commands.add_parser(verb, help=what, description=what, parents=parents)
         _OPTIONS.get(verb, lambda _: None)(command)
     return parser
 
@@ -142,6 +159,35 @@ def _batch_options(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _import_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--from",
+        dest="source",
+        type=Path,
+        required=True,
+        metavar="PLACE",
+        help="a folder, an archive or a file",
+    )
+    command.add_argument(
+        "--to", type=Path, metavar="DIR", help="the project's folder, new or empty (named after FROM, here)"
+    )
+    command.add_argument("--handler", default="", metavar="FILE[:NAME]", help="which of several is meant")
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
+    command.epilog = IMPORT_EPILOG
+
+
+def _optimize_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--choose", default="", metavar="NAME", help="this variant, or none: the model as it is (the best)"
+    )
+    command.add_argument(
+        "--cosine", type=float, default=0.999, help="what answers must have to be chosen by itself (0.999)"
+    )
+    command.add_argument(
+        "--input", type=Path, metavar="FILE", help="JSON Lines to measure with (inference/samples.jsonl)"
+    )
+
+
 def _latency_options(command: argparse.ArgumentParser) -> None:
     _invoke_options(command)
     command.add_argument(
@@ -178,9 +224,11 @@ def _rollback_options(command: argparse.ArgumentParser) -> None:
 
 _OPTIONS = {
     "batch-transform": _batch_options,
+    "import": _import_options,
     "invoke": _invoke_options,
     "latency": _latency_options,
     "logs": _logs_options,
+    "optimize": _optimize_options,
     "rollback": _rollback_options,
 }
 

@@ -5,6 +5,8 @@ words are the error's. A mistake is told as `deploy.toml: [section]: key is 'val
 """
 
 import difflib
+import hashlib
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -26,6 +28,7 @@ FILE = "deploy.toml"
 # Source: the SageMaker API's ContainerDefinition, Environment: 1024 bytes for each key and each value.
 MAX_ENTRIES, MAX_ENTRY_BYTES, MAX_ENVIRONMENT_BYTES = 100, 1024, 32 * 1024
 DIGEST_ENTRY = "SLIPWAY_MANIFEST_SHA256"  # what a target adds to every container's environment
+_VERSION_ENTRY = "SLIPWAY_CACHE_VERSION"
 RESERVED = re.compile(r"(SLIPWAY|AIP)_.*|SAGEMAKER_(BIND_TO_PORT|BASE_DIR)")
 SECRET_NAME = re.compile(
     r"(.*_)?(PASSWORD|PASSWD|SECRET|SECRET_KEY|SECRET_ACCESS_KEY|API_KEY|TOKEN)", re.IGNORECASE
@@ -117,7 +120,15 @@ def check_cloud(config: Config, cloud: str) -> None:
 def container_environment(config: Config) -> dict[str, str]:
     """What the container gets from deploy.toml: [environment] as it is, [serving] as SLIPWAY_* settings."""
     limits = config.serving.model_dump(exclude_none=True)
-    return config.environment | {f"SLIPWAY_{key.upper()}": str(value) for key, value in limits.items()}
+    environment = config.environment | {f"SLIPWAY_{key.upper()}": str(value) for key, value in limits.items()}
+    return environment | ({_VERSION_ENTRY: _deployment(config)} if config.serving.cache_url else {})
+
+
+def _deployment(config: Config) -> str:
+    """A digest of what answers depend on beside the archive: a shared cache gives none of another's."""
+    images = [cloud.image for cloud in (config.aws, config.gcp) if cloud]
+    told = json.dumps([sorted(config.environment.items()), config.serving.handler, images])
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def _wrong_entry(key: str, value: str) -> str:

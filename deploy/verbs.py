@@ -1,8 +1,6 @@
 """What a person can ask for: each verb names its stages and leaves the rest to them."""
 
 import importlib
-import statistics
-import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable, Sequence
@@ -11,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from deploy import asking, optimizing, package, rollout, terminal, unpack
 from deploy import config as configuration
-from deploy import package, rollout, terminal, unpack
 from deploy import plan as plans
 from deploy.batch import engine, inputs, orders, scoring
 from deploy.batch.cloud import Cloud, Storage, Transforms
@@ -20,10 +18,10 @@ from deploy.batch.collecting import Work
 from deploy.batch.places import BatchError
 from deploy.config import Config
 from deploy.latency import LatencyError, measuring
-from deploy.package import Archive
+from deploy.package import Archive, variants
 from deploy.plan import Resource
 from deploy.sections import Batch
-from deploy.target import Answer, CloudError, Event, Request, Target, Trainings
+from deploy.target import CloudError, Event, Request, Target, Trainings
 from deploy.training import jobs, models
 
 if TYPE_CHECKING:
@@ -46,13 +44,6 @@ if TYPE_CHECKING:
 KIT = Path(__file__).resolve().parents[1]
 LAUNCHERS = [KIT / "training" / name for name in ("launch.py", "launch_vertex.py")]
 TARGETS = {"aws": "deploy.aws", "gcp": "deploy.gcp"}
-CONTENT_TYPES = {
-    ".json": "application/json",
-    ".jsonl": "application/jsonlines",
-    ".csv": "text/csv",
-    ".npy": "application/x-npy",
-}
-SHOWN_ANSWERS = 5
 JOB_NEEDS = {"archive", "model"}
 FOLLOW_EVERY_S = 1.0
 
@@ -71,6 +62,8 @@ EXPECTED = (
     jobs.TrainingError,
     BatchError,
     LatencyError,
+    asking.AskError,
+    optimizing.OptimizingError,
     unpack.UnpackError,
     terminal.NoTerminal,
     OSError,
@@ -106,6 +99,11 @@ class Run:
         return self.project / "build" / "model"
 
     @property
+    def variant(self) -> Path:
+        """What `optimize` leaves."""
+        return self.project / "build" / variants.FOLDER
+
+    @property
     def code(self) -> Path:
         return self.project / "inference"
 
@@ -139,7 +137,7 @@ def _part(cloud: str, name: str = "") -> Any:
 
 def deploy_endpoint(run: Run, options: Namespace) -> None:
     """Train if there is no model, package, plan, apply, wait, and prove it with the samples."""
-    package.check(run.code)
+    package.check(run.code, run.model)
     run.target.check(run.config)
     if not _took_a_model(run):
         train(run, options)
@@ -149,7 +147,7 @@ def deploy_endpoint(run: Run, options: Namespace) -> None:
     if run.live and any(change.action == "create" for change in changes):
         _ask(run, "Make these changes? An endpoint is billed from its creation until `destroy`.")
     rollout.make(run.place, changes)
-    _prove(run)
+    asking.prove(run.place, run.project)
 
 
 def batch_transform(run: Run, options: Namespace) -> None:
@@ -163,11 +161,13 @@ def batch_transform(run: Run, options: Namespace) -> None:
 
 def _score_by_a_job(run: Run, options: Namespace, settings: Batch) -> None:
     cloud = run.batches
+    if package.is_of_another_server(run.code):
+        settings = orders.patient(settings)
     source, output = scoring.places(cloud, options.input, options.output)
     scoring.check_output(cloud, output)
     with terminal.working("look at the input"):
         found = inputs.look(cloud, source, settings)
-    package.check(run.code)
+    package.check(run.code, run.model)
     run.target.check(run.config)
     if not _took_a_model(run):
         train(run, options)
@@ -197,7 +197,7 @@ def _score_here(run: Run, options: Namespace, settings: Batch) -> None:
     if not run.model.is_dir():
         raise VerbError(f"{run.model}: there is no model yet; `make train` makes one")
     _packaged(run)
-    if status := engine.run(command):
+    if status := engine.run(command, configuration.container_environment(run.config)):
         raise VerbError(f"not every file was scored (exit status {status}): see what was printed above")
 
 
@@ -218,7 +218,7 @@ def rollback(run: Run, options: Namespace) -> None:
     terminal.show_plan(changes)
     # Without a name it would go back one version more.
     rollout.make(run.place, changes, again=f"`rollback` to {version.name} (TO= or --to)")
-    _prove(run)
+    asking.prove(run.place, run.project)
 
 
 def destroy(run: Run, options: Namespace) -> None:
@@ -234,11 +234,7 @@ def destroy(run: Run, options: Namespace) -> None:
 def invoke(run: Run, options: Namespace) -> None:
     """Post a file, or each of the samples, and print the answers."""
     for request in _requests(run, options):
-        answer = run.target.invoke(run.config, request)
-        sys.stdout.buffer.write(answer.body)
-        if not answer.body.endswith(b"\n") and not answer.content_type.endswith("npy"):
-            sys.stdout.buffer.write(b"\n")
-        sys.stdout.buffer.flush()
+        asking.show(run.place, request)
 
 
 def latency(run: Run, options: Namespace) -> None:
@@ -293,6 +289,13 @@ def train(run: Run, options: Namespace) -> None:
     jobs.bring(run.training, job)
 
 
+def optimize(run: Run, options: Namespace) -> None:
+    """Try what makes the model lighter, and keep what is worth it for the next package."""
+    environment = configuration.container_environment(run.config)
+    place = optimizing.Place(run.model, run.code, run.variant, environment)
+    optimizing.optimize(place, optimizing.Order(options.choose, options.cosine, options.input))
+
+
 def _took_a_model(run: Run) -> bool:
     """Whether there is a model, here or of a training job; the newer one is then in build/model, and told."""
     here, newest = models.here(run.model.parent), run.trainings.newest(run.config)
@@ -309,7 +312,12 @@ def _packaged(run: Run) -> Archive:
         raise VerbError(f"{run.model}: there is no model yet; `make train` makes one")
     out = run.project / "build" / "model.tar.gz"
     with terminal.working("package the model") as say:
-        return package.build(run.model, run.code, out, lambda size: say(f"{size / 1e6:,.0f} MB"))
+        built = package.build(
+            run.model, run.code, out, lambda size: say(f"{size / 1e6:,.0f} MB"), run.variant
+        )
+    if lighter := variants.chosen(run.variant):
+        terminal.line(f"in the model's place: {lighter.kind}, {lighter.told} (`make optimize`)")
+    return built
 
 
 def _observed(run: Run) -> list[Resource]:
@@ -327,40 +335,6 @@ def _ask(run: Run, question: str) -> None:
         raise VerbError("nothing was changed")
 
 
-def _prove(run: Run) -> None:
-    """Have every sample answered by the endpoint; show the first answers, and how to get more."""
-    requests = _samples(run.project)
-    if not requests:
-        terminal.line("inference/samples.jsonl is not there: the endpoint was asked nothing")
-        return
-    timed = [_timed(run, number, request) for number, request in enumerate(requests, start=1)]
-    median = statistics.median_low(seconds for _, seconds in timed)
-    terminal.line(
-        f"{run.config.name} answered {len(timed)} of {len(requests)} samples, {median * 1000:.1f} ms each"
-    )
-    for request, (answer, _) in list(zip(requests, timed, strict=True))[:SHOWN_ANSWERS]:
-        terminal.line(f"  {terminal.shown(request.body.decode())}")
-        terminal.line(f"    -> {terminal.shown(answer.body.decode())}", style="green")
-    _show_example(run, requests[0])
-
-
-def _show_example(run: Run, request: Request) -> None:
-    terminal.line("\n# the same from Python:", style="dim")
-    terminal.line(run.target.example(run.config, request))
-    terminal.line("# end\n", style="dim")
-
-
-def _timed(run: Run, number: int, request: Request) -> tuple[Answer, float]:
-    start = time.perf_counter()
-    try:
-        answer = run.target.invoke(run.config, request)
-    except CloudError as error:
-        raise VerbError(
-            f"inference/samples.jsonl: the endpoint did not answer sample {number}: {error}"
-        ) from error
-    return answer, time.perf_counter() - start
-
-
 def _prove_gone(run: Run) -> None:
     left = _everything(run)
     ours = [f"{resource.kind} {resource.name}" for resource in left if resource.seen.ours]
@@ -372,23 +346,9 @@ def _prove_gone(run: Run) -> None:
 
 
 def _requests(run: Run, options: Namespace) -> list[Request]:
-    if not options.body:
-        samples = _samples(run.project)
-        if not samples:
-            raise VerbError("inference/samples.jsonl is not there: BODY=file (or --body) says what to post")
-        return samples
-    content_type = options.content_type or CONTENT_TYPES.get(options.body.suffix, "application/json")
-    return [Request(options.body.read_bytes(), content_type, options.accept)]
-
-
-def _samples(project: Path) -> list[Request]:
-    """A request for each line of samples.jsonl; none without the file.
-
-    It goes as what it is, a line of JSON Lines: as JSON, an instance that is a list would look like many.
-    To a handler of another server it goes as JSON, which all of them read, and where a body is one request.
-    """
-    path = project / "inference" / "samples.jsonl"
-    if not path.is_file():
-        return []
-    kind = CONTENT_TYPES[".json" if package.is_of_another_server(path.parent) else ".jsonl"]
-    return [Request(text, kind) for text in path.read_bytes().splitlines() if text.strip()]
+    if options.body:
+        return [asking.file(run.project, options.body, options.content_type, options.accept)]
+    samples = asking.samples(run.project)
+    if not samples:
+        raise VerbError("inference/samples.jsonl is not there: BODY=file (or --body) says what to post")
+    return samples

@@ -21,11 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from deploy.package import variants
+from deploy.package.generators import streams
 from deploy.package.members import Member, PackageError, collect, folders, shown
 from deploy.package.preflight import check_handler, check_samples, is_of_another_server
 from deploy.package.tarball import Progress, TarballWriter
 
-__all__ = ["Archive", "PackageError", "build", "check", "is_of_another_server"]
+__all__ = ["Archive", "PackageError", "build", "check", "is_of_another_server", "streams"]
 
 
 @dataclass(frozen=True)
@@ -42,20 +44,27 @@ class Archive:
     members: int
 
 
-def check(code_dir: Path) -> None:
-    """Raise PackageError for a handler or samples that could not be served, whatever the model is."""
+def check(code_dir: Path, model_dir: Path | None = None) -> None:
+    """Raise PackageError for a handler or samples that could not be served; some models need no handler."""
     with _readable(code_dir):
-        check_handler(code_dir)
+        check_handler(code_dir, model_dir)
         check_samples(code_dir / "samples.jsonl")
 
 
-def build(model_dir: Path, code_dir: Path, out: Path, progress: Progress | None = None) -> Archive:
+def build(
+    model_dir: Path,
+    code_dir: Path,
+    out: Path,
+    progress: Progress | None = None,
+    variant: Path | None = None,
+) -> Archive:
     """Package a model and its code as `out`, which appears whole or not at all; an older one stays till then.
 
-    `progress` is called with the bytes of files packaged so far. Raises PackageError, naming the file, for
-    anything that cannot or must not go in, and for a disk that is full.
+    `progress` is called with the bytes of files packaged so far. `variant` is the folder that `optimize`
+    leaves; where it is there, it goes in as optimized/. Raises PackageError, naming the file, for anything
+    that cannot or must not go in, and for a disk that is full.
     """
-    members = _inspected(model_dir, code_dir)
+    members = _inspected(model_dir, code_dir, variant)
     _refuse_inside(out, (model_dir, code_dir))
     try:
         with _replacing(out) as file, TarballWriter(file, progress) as tarball:
@@ -65,10 +74,12 @@ def build(model_dir: Path, code_dir: Path, out: Path, progress: Progress | None 
         raise _output_error(out, members, error) from error
 
 
-def _inspected(model_dir: Path, code_dir: Path) -> list[Member]:
-    check(code_dir)
+def _inspected(model_dir: Path, code_dir: Path, variant: Path | None) -> list[Member]:
+    check(code_dir, model_dir)
     with _readable(code_dir):
-        return collect(model_dir, code_dir)
+        found = collect(model_dir, code_dir)
+        found += variants.members(variant, model_dir, code_dir)
+        return sorted(found, key=lambda member: member.name.encode())
 
 
 @contextmanager

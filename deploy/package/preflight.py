@@ -10,6 +10,7 @@ import ast
 import json
 import math
 import warnings
+import zipfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -24,20 +25,24 @@ _OLD = {
     *("model_fn", "input_fn", "predict_fn", "output_fn", "transform_fn"),
     *("EndpointHandler", "BaseHandler", "Predictor", "handle"),
 }
+_SERVERS = ("ts.torch_handler.", "google.cloud.aiplatform.prediction.")
 _DYNAMIC = {"exec", "eval", "globals", "locals", "vars", "setattr", "__import__", "__getattr__"}
 
 
-def check_handler(code: Path) -> None:
+def check_handler(code: Path, model: Path | None = None) -> None:
     """Raise PackageError, with the line, if the handler is no Python or surely lacks what it must have.
 
-    One that was written for another server may have any name: its files need only be Python.
+    One that was written for another server may have any name: its files need only be Python. A `model` that
+    may be served without code needs none.
     """
-    if is_of_another_server(code):
+    if _has_old_handler(code):
         return
     path = code / "handler.py"
     if not path.is_file():
+        if model is not None and _may_need_no_code(model):
+            return
         raise PackageError(str(path), "is not there", "write a class Handler with load and predict in it")
-    tree = _parsed(path)
+    tree = parsed(path)
     if any(_is_dynamic(node) for node in ast.walk(tree)):
         return
     if not any("Handler" in _bound_names(node) for node in ast.walk(tree)):
@@ -64,7 +69,8 @@ def check_samples(path: Path) -> None:
                 raise PackageError(f"{path}:{number}", _json_reason(line, error), fix) from error
 
 
-def _parsed(path: Path) -> ast.Module:
+def parsed(path: Path) -> ast.Module:
+    """The file's syntax tree. PackageError, with the line, where it is no Python."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an odd escape in a string is no reason to stop
@@ -78,12 +84,34 @@ def _parsed(path: Path) -> ast.Module:
 
 
 def is_of_another_server(code: Path) -> bool:
-    """Whether the code's folder holds a handler that was written for another server.
+    """Whether the code's folder holds a handler that was written for another server, or none: a model that is
+    served without code is answered as by the server that it is from.
 
     PackageError for an entry file that is no Python.
     """
-    entries = [_parsed(path) for path in sorted(code.glob("*.py")) if path.name in _ENTRIES]
-    return any(code.glob("*.mar")) or any(map(_is_old, entries)) or any(_others(code))
+    return _has_old_handler(code) or not (code / "handler.py").is_file()
+
+
+def _may_need_no_code(model: Path) -> bool:
+    """Whether the model may be a pipeline or TorchScript; which of them it is, the runtime says at start."""
+    return (model / "config.json").is_file() or any(
+        _may_be_torchscript(path) for pattern in ("*.pt", "*.pth") for path in model.glob(pattern)
+    )
+
+
+def _may_be_torchscript(path: Path) -> bool:
+    """Whether it is a zip with what torch.save never writes; its table of contents alone is read."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    except (zipfile.BadZipFile, ValueError, OSError):
+        return False
+
+
+def _has_old_handler(code: Path) -> bool:
+    entries = [parsed(path) for path in sorted(code.glob("*.py")) if path.name in _ENTRIES]
+    packed = [*code.glob("*.mar"), *code.glob("MAR-INF")]
+    return bool(packed) or any(map(_is_old, entries)) or any(_others(code))
 
 
 def _others(code: Path) -> Iterator[bool]:
@@ -91,13 +119,30 @@ def _others(code: Path) -> Iterator[bool]:
     for path in sorted(code.glob("*.py")):
         if path.name not in _ENTRIES:
             with suppress(PackageError):  # perhaps nobody imports it
-                yield _is_old(_parsed(path))
+                yield _is_old(parsed(path))
 
 
 def _is_old(tree: ast.Module) -> bool:
     """Whether a file binds, at its top level, what a handler of another server has, or builds on it."""
     names = {name for node in tree.body for part in _with_names(node) for name in _bound_names(part)}
-    return not _OLD.isdisjoint(names)
+    return not _OLD.isdisjoint(names) or any(map(_is_of_another, tree.body))
+
+
+def _is_of_another(node: ast.stmt) -> bool:
+    """Whether a statement imports what handlers of a server build on, or is a class that is one."""
+    if isinstance(node, ast.ImportFrom):
+        return any(f"{node.module}.{alias.name}".startswith(_SERVERS) for alias in node.names)
+    if isinstance(node, ast.Import):
+        return any(alias.name.startswith(_SERVERS) for alias in node.names)
+    return isinstance(node, ast.ClassDef) and _is_old_class(node)
+
+
+def _is_old_class(node: ast.ClassDef) -> bool:
+    """Whether a class has a base of Vertex AI's, or the methods that TorchServe calls and not ours."""
+    bases = " ".join(f"{ast.unparse(base)}." for base in node.bases)
+    methods = {name for part in node.body for name in _bound_names(part)}
+    is_vertex = ".prediction.predictor." in bases or ".prediction.handler." in bases
+    return is_vertex or (methods >= {"initialize", "handle"} and not methods >= set(REQUIRED))
 
 
 def _with_names(node: ast.stmt) -> list[ast.AST]:

@@ -14,7 +14,7 @@ import clouds
 import pytest
 
 from deploy import terminal
-from deploy.__main__ import VERBS, _age, main
+from deploy.__main__ import VERBS, WITHOUT_A_PROJECT, _age, main
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "deploy"]
@@ -51,7 +51,7 @@ def test_every_verb_has_its_own_help(verb, capsys):
     with pytest.raises(SystemExit) as end:
         main([verb, "--help"])
     assert end.value.code == 0
-    assert "--project DIR" in capsys.readouterr().out
+    assert ("--project DIR" if verb not in WITHOUT_A_PROJECT else "--from PLACE") in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import zipfile
+
 import pytest
 
 from deploy.package import PackageError
-from deploy.package.preflight import check_handler, check_samples
+from deploy.package.preflight import check_handler, check_samples, is_of_another_server
 
 GOOD = "class Handler:\n    def load(self, d): ...\n    def predict(self, x): ...\n"
 
@@ -130,11 +132,54 @@ def test_a_bad_sample_is_refused_by_line(tmp_path, line, said):
         ("handler.py", "class EndpointHandler: ...\n"),
         ("my_handler.py", "def handle(data, context): ...\n"),
         ("model.mar", "PK"),
+        (
+            "mine.py",
+            "from google.cloud.aiplatform.prediction.sklearn.predictor import SklearnPredictor as S\n",
+        ),
+        ("mine.py", "import google.cloud.aiplatform.prediction.predictor as p\n"),
+        ("mine.py", "import google as g\nclass P(g.prediction.predictor.Predictor): ...\n"),
+        ("mine.py", "from ts.torch_handler.image_classifier import ImageClassifier\n"),
+        ("mine.py", "class Service:\n    def initialize(self, c): ...\n    def handle(self, d, c): ...\n"),
+        ("MAR-INF", ""),
     ],
 )
 def test_a_handler_of_another_server_may_have_any_name(tmp_path, name, text):
     (tmp_path / name).write_text(text)
     check_handler(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text", ["from google.cloud import aiplatform\n", "", "class Other:\n    def handle(self): ...\n"]
+)
+def test_what_only_looks_like_one_makes_no_old_handler(tmp_path, text):
+    own = "class Handler:\n    def load(self, d): ...\n    def predict(self, x): ...\n"
+    also = "    def initialize(self): ...\n    def handle(self): ...\n"
+    (tmp_path / "handler.py").write_text(text + own + also)
+    assert not is_of_another_server(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.pt", "weights.pth"])
+def test_a_model_that_may_serve_itself_needs_no_handler(tmp_path, name):
+    (code := tmp_path / "inference").mkdir()
+    (model := tmp_path / "model").mkdir()
+    (model / "weights.bin").write_text("")
+    (model / "pickled.pt").write_bytes(b"no zip")
+    with zipfile.ZipFile(model / "saved.pt", "w") as archive:
+        archive.writestr("saved/data.pkl", b"")
+    with pytest.raises(PackageError, match="is not there"):
+        check_handler(code, model)
+    with zipfile.ZipFile(model / name, "w") as archive:
+        archive.writestr("model/constants.pkl", b"")
+    check_handler(code, model)
+    assert is_of_another_server(code)
+
+
+def test_the_model_excuses_no_handler_that_lacks_something(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "handler.py").write_text("class Handler: ...\n")
+    with pytest.raises(PackageError, match="no method load"):
+        check_handler(tmp_path, tmp_path)
+    assert not is_of_another_server(tmp_path)
 
 
 def test_a_broken_entry_of_another_server_is_found_too(tmp_path):
