@@ -32,8 +32,14 @@ PURE = {
     "deploy/latency/parts.py": set(),
     "deploy/latency/told.py": {"deploy.latency.parts"},
     "deploy/package/__init__.py": {"deploy.package"},
-    "inference/serving/codecs.py": {"inference.serving"},
+    "inference/serving/codecs/__init__.py": {"inference.serving"},
 }
+# The runtime's parts: each imports those before it alone.
+RUNTIME = (
+    *("errors", "log", "codecs", "cache_url", "settings", "counting", "predictor", "exchange", "http"),
+    *("model", "handlers", "microbatching", "startup", "processes", "caching", "online", "jobs", "batch"),
+    *("optimize", "lifecycle", "__main__"),
+)
 CLOUD_SDKS = {"boto3", "botocore", "sagemaker", "google", "moto"}
 MAY_IMPORT_A_CLOUD_SDK = {"deploy/aws", "deploy/gcp", "infra/local"}
 
@@ -114,6 +120,18 @@ def test_no_module_imports_itself_by_a_detour() -> None:
         return seen
 
     assert [name for name in modules if name in reachable(name)] == []
+
+
+def test_the_runtime_s_parts_import_those_before_them_alone() -> None:
+    serving = ROOT / "inference/serving"
+    upwards = set()
+    for path in serving.rglob("*.py"):
+        part = path.relative_to(serving).parts[0].removesuffix(".py")
+        for module in ours(imports(ast.parse(path.read_text()))) - {"inference.serving"}:
+            other = module.split(".")[2]
+            if part != "__init__" and RUNTIME.index(other) > RUNTIME.index(part):
+                upwards.add(f"{part} -> {other}")
+    assert upwards == set()
 
 
 def test_help_imports_no_sdk() -> None:

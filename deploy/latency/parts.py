@@ -1,7 +1,7 @@
 """The names of what an answer's time is made of. Pure.
 
-PHASES are those that the runtime tells (inference/serving/board.py); the network is the rest of the whole. Of
-an answer that comes in pieces they are those until the first one, and STREAM is what comes after it.
+PHASES are those that the runtime tells (inference/serving/counting/board.py); the network is the rest of the
+whole. Of an answer that comes in pieces they are those until the first, and STREAM is what comes after it.
 """
 
 from __future__ import annotations

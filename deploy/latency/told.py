@@ -1,7 +1,7 @@
 """What the runtime told of one answer, in either of the forms that it has for it. Pure.
 
-inference/serving/timing.py writes them. On its way a header may have gained entries of others, such as a
-content network's own `cache` or Google's front end's time: what is not ours is passed over.
+inference/serving/online/timing.py writes them. On its way a header may have gained entries of others, such as
+a content network's own `cache` or Google's front end's time: what is not ours is passed over.
 """
 
 from __future__ import annotations

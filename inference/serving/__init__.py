@@ -1,1 +1,1 @@
-"""The serving runtime: answers /ping and /invocations with the user's handler, in one process."""
+"""The serving runtime: answers /ping and /invocations with the user's handler, online and in batch jobs."""

@@ -12,9 +12,10 @@ import signal
 import socket
 import sys
 
-from inference.serving import loader, log, settings
+from inference.serving import log, settings
 from inference.serving.errors import StartError
-from inference.serving.isolation import leave_to_handler
+from inference.serving.processes import loader
+from inference.serving.processes.isolation import leave_to_handler
 
 _DESCRIPTION = """\
 Serve <model>/code/handler.py over HTTP, as SageMaker and Vertex AI call a container:

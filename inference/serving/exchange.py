@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import orjson
 
-from inference.serving import codecs, inputs, log
-from inference.serving.codecs import Body, Decoded
+from inference.serving import codecs, log
+from inference.serving.codecs import Body, Decoded, inputs
+from inference.serving.codecs.media import Accepted, ContentType
 from inference.serving.errors import BadBody, Refusal, escaped
-from inference.serving.media import Accepted, ContentType
 from inference.serving.predictor import Phases, Predictor, describe, timed
 
 _LONGEST_MESSAGE = 2000

@@ -10,15 +10,16 @@ import os
 import socket
 from dataclasses import replace
 
-from inference.serving import carried, log
-from inference.serving.board import Board
-from inference.serving.crew import Crew
-from inference.serving.endpoint import Endpoint
-from inference.serving.isolation import write_no_bytecode
-from inference.serving.loader import Begun
-from inference.serving.model_folder import ModelFolder
+from inference.serving import log
+from inference.serving.counting.board import Board
+from inference.serving.jobs.crew import Crew
+from inference.serving.online import carried
+from inference.serving.online.endpoint import Endpoint
+from inference.serving.online.model_folder import ModelFolder
+from inference.serving.online.supervisor import Supervisor
+from inference.serving.processes.isolation import write_no_bytecode
+from inference.serving.processes.loader import Begun
 from inference.serving.settings import Batch, Settings
-from inference.serving.supervisor import Supervisor
 
 
 def serve(settings: Settings, listening: socket.socket, begun: Begun | None) -> int:

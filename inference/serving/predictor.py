@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-from inference.serving import outputs
+from inference.serving.codecs import outputs
+from inference.serving.codecs.inputs import Instances
+from inference.serving.codecs.outputs import Predictions
 from inference.serving.errors import BadBody, HandlerFailed
-from inference.serving.inputs import Instances
-from inference.serving.outputs import Predictions
 
 # What a phase took, in seconds by its name.
 Phases = dict[str, float]

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from inference.serving import cache_url
 from inference.serving.cache_url import RedisAddress
+from inference.serving.codecs.media import CSV, JSON_LINES, PARQUET
 from inference.serving.errors import StartError, shown
-from inference.serving.media import CSV, JSON_LINES, PARQUET
 
 HELP = """\
 environment (all optional):

@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from inference.serving import codecs, inputs, media
+from inference.serving import codecs
+from inference.serving.codecs import inputs, media
 from training import train
 
 KIT = Path(__file__).parents[2]

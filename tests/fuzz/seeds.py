@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from inference.serving import media
+from inference.serving.codecs import media
 
 
 def tars() -> list[bytes]:

@@ -12,10 +12,11 @@ from functools import partial
 from pathlib import Path
 
 from deploy import unpack as deploys
-from inference.serving import archive, codecs, media
-from inference.serving.codecs import Shape
+from inference.serving import codecs
+from inference.serving.codecs import Shape, media
 from inference.serving.errors import Refusal
 from inference.serving.handlers.torchserve import mar
+from inference.serving.model import archive
 from tests.fuzz import seeds
 from tests.fuzz.target import Target
 

@@ -8,9 +8,9 @@ import os
 import sys
 from pathlib import Path
 
-from inference.serving import isolation
 from inference.serving.errors import StartError
 from inference.serving.handlers import Call, sagemaker, shapes
+from inference.serving.processes import isolation
 
 
 def answered(handler, given):

@@ -17,7 +17,7 @@ from inference.serving import log
 from inference.serving.batch.on_ray import RayWorkers
 from inference.serving.batch.pieces import Piece, Trouble, lines_in
 from inference.serving.errors import StartError
-from inference.serving.workers import Job, Reply, Workers
+from inference.serving.processes.workers import Job, Reply, Workers
 
 _TASK = "inference.serving.batch.piecework"
 _MOST_TRIES = 3

@@ -16,8 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from inference.serving.codecs.media import CSV, JSON_LINES, PARQUET
 from inference.serving.errors import StartError, shown
-from inference.serving.media import CSV, JSON_LINES, PARQUET
 
 _KINDS = {".jsonl": JSON_LINES, ".ndjson": JSON_LINES, ".csv": CSV, ".parquet": PARQUET}
 _EXPECTED = "expected .jsonl, .ndjson, .csv (these with .gz too) or .parquet"

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from inference.serving.batch.inputs import MAX_RECORD
-from inference.serving.media import CSV
+from inference.serving.codecs.media import CSV
 
 _BLANK = re.compile(rb"\n[ \t\r\x0b\x0c]*\n").search
 

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from inference.serving import archive, log, manifest
+from inference.serving import log
 from inference.serving.batch.inputs import BadInput
+from inference.serving.model import archive, manifest
 
 
 @dataclass(frozen=True)

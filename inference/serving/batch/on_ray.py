@@ -30,7 +30,7 @@ from inference.serving.batch import ray_worker
 from inference.serving.batch.pieces import Unreadable, read
 from inference.serving.batch.ray_worker import PART, PREFIX, Shipment
 from inference.serving.errors import StartError
-from inference.serving.workers import Job, Reply, WorkersFailed
+from inference.serving.processes.workers import Job, Reply, WorkersFailed
 
 _KIT = Path(__file__).parents[3]
 _INSTALL = "pip install -r inference/serving/requirements-ray.txt (make does it for ENGINE=ray)"

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from inference.serving.batch.inputs import MAX_RECORD, Input
-from inference.serving.media import PARQUET
+from inference.serving.codecs.media import PARQUET
 
 # Measured on the flights (208 bytes a row): 128 KB cost a fifth more processor time than 1 MB, for then a
 # handler's own cost for each call shows; above 1 MB nothing is saved. A small file is cut finer, so that all

@@ -12,18 +12,20 @@ from typing import Any
 
 import orjson
 
-from inference.serving import exchange, joined, log, media, parquet
+from inference.serving import exchange, log
 from inference.serving.batch import lines
 from inference.serving.batch.inputs import BOM
 from inference.serving.batch.lines import BadLine, Counted
 from inference.serving.batch.pieces import Unreadable, read
-from inference.serving.carried_records import Unscored
+from inference.serving.codecs import media, parquet
+from inference.serving.codecs.media import CSV, PARQUET
 from inference.serving.errors import BadBody, Refusal
 from inference.serving.exchange import Request
 from inference.serving.handlers import OldHandler
-from inference.serving.media import CSV, PARQUET
+from inference.serving.jobs import joined
+from inference.serving.jobs.carried_records import Unscored
+from inference.serving.jobs.scoring import Policy, Scored, score
 from inference.serving.predictor import Predictor
-from inference.serving.scoring import Policy, Scored, score
 
 Handler = Predictor | OldHandler
 # A reply as plain data, in the order of outcomes.Outcome: lines, rows, the answer, headers in it, failures as

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from inference.serving import log, media
+from inference.serving import log
 from inference.serving.batch import engines, inputs, ledger, model, outputs
 from inference.serving.batch.engines import Outcome
 from inference.serving.batch.inputs import BadInput, Input
@@ -17,6 +17,7 @@ from inference.serving.batch.outputs import Result
 from inference.serving.batch.pieces import Piece, cut, size_for
 from inference.serving.batch.progress import Progress
 from inference.serving.batch.report import FileReport, Report
+from inference.serving.codecs import media
 from inference.serving.errors import Refusal
 from inference.serving.handlers import shapes
 

@@ -56,6 +56,14 @@ class Intake:
     whole: Mapping[str, str] = field(default_factory=dict)
     accepts: Mapping[str, str] = field(default_factory=dict)
 
+    def told(self, name: str) -> str:
+        """What to say of it in the log: how the records of a job come to the handler of this name."""
+        form = "each as a request of JSON"
+        if self.key:
+            form = f'many as {{"{self.key}": [...]}}' if self.listed else f'each as {{"{self.key}": ...}}'
+        whole = f"{' and '.join(self.whole)} as they come, other " if self.whole else ""
+        return f"in a job {name} gets {whole}records {form}"
+
 
 class OldHandler(Protocol):
     """A loaded handler. `shape` is what the log calls it at start, such as "SageMaker inference.py"."""

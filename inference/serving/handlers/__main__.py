@@ -15,12 +15,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from inference.serving.archive import ArchiveError
 from inference.serving.errors import StartError
 from inference.serving.handlers import shapes, starting
 from inference.serving.handlers.readings import Reading, Shape
 from inference.serving.handlers.sagemaker.images import image_of
 from inference.serving.handlers.torchserve import mar
+from inference.serving.model.archive import ArchiveError
 
 
 def main(arguments: list[str]) -> int:

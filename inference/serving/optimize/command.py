@@ -13,13 +13,14 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from inference.serving import log, samples, variant
+from inference.serving import log
 from inference.serving.batch import model
 from inference.serving.errors import StartError
 from inference.serving.optimize import choosing, table
 from inference.serving.optimize.choosing import Choice
 from inference.serving.optimize.kinds import ASKED, EAGER, NAMES, note
 from inference.serving.optimize.rows import Row, Setting, row
+from inference.serving.startup import samples, variant
 
 _DESCRIPTION = """\
 Try what makes the handler's torch model lighter, print a table, and leave the best in OUT.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from inference.serving.optimize.recording import Call, NotOptimized, Recording
-from inference.serving.variant import Form, Leaf
+from inference.serving.startup.variant import Form, Leaf
 
 _PLAIN = (bool, int, float, str, type(None))
 # One axis of one leaf: their places.

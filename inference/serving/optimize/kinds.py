@@ -15,7 +15,7 @@ from typing import Any
 
 from inference.serving.optimize.exporting import Exported, exported
 from inference.serving.optimize.recording import NotOptimized, Recording
-from inference.serving.variant import Form, processor
+from inference.serving.startup.variant import Form, processor
 
 EAGER = "eager"  # the model as it is: what the others are measured against
 _ONNX = "model.onnx"

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import Any
 
-from inference.serving.batcher import Job
-from inference.serving.batching import Batches
+from inference.serving.codecs.media import JSON_LINES, Accepted, ContentType
 from inference.serving.exchange import Request
-from inference.serving.media import JSON_LINES, Accepted, ContentType
+from inference.serving.microbatching.batcher import Job
+from inference.serving.microbatching.batching import Batches
 from inference.serving.optimize.recording import NotOptimized
 from inference.serving.predictor import Predictor
 

@@ -12,15 +12,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from inference.serving import loading, outputs, variant
+from inference.serving.codecs import outputs
 from inference.serving.errors import StartError
-from inference.serving.isolation import leave_to_handler, write_no_bytecode
 from inference.serving.optimize import answers, recording, speed
 from inference.serving.optimize.answers import Difference
 from inference.serving.optimize.kinds import EAGER, KINDS, Kind, weights
 from inference.serving.optimize.recording import NotOptimized, Recording
 from inference.serving.predictor import Predictor, describe
-from inference.serving.variant import Variant
+from inference.serving.processes.isolation import leave_to_handler, write_no_bytecode
+from inference.serving.startup import loading, variant
+from inference.serving.startup.variant import Variant
 
 _FORK_S = 60.0
 _THREADS = Path("/proc/self/task")

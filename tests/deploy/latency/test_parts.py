@@ -6,7 +6,7 @@ import pytest
 
 from deploy.config import ConfigError, load
 from deploy.latency.parts import FIRST, MEASURED, NETWORK, PARTS, PHASES, STREAM, WHOLE
-from inference.serving import board
+from inference.serving.counting import board
 
 
 def test_the_phases_are_those_that_the_runtime_tells():

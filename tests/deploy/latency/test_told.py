@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.latency.told import Told, by_attributes, by_header
-from inference.serving import timing
 from inference.serving.exchange import Reply
+from inference.serving.online import timing
 
 PHASES = {"queue": 0.0001, "decode": 0.002, "preprocess": 0.25, "predict": 1.5, "encode": 0.0}
 ASKED_BY_HEADER = {timing.ASKED: b"1"}

@@ -15,9 +15,9 @@ import time
 
 import pytest
 
-from inference.serving.batcher import Job
-from inference.serving.carried import Carrier
 from inference.serving.handlers import Answer, Call
+from inference.serving.microbatching.batcher import Job
+from inference.serving.online.carried import Carrier
 
 HEAD = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 CHUNKED = b"3\r\n[1]\r\n0\r\n\r\n"

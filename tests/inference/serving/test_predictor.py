@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from inference.serving import inputs
+from inference.serving.codecs import inputs
 from inference.serving.errors import BadBody, BadPredictions, HandlerFailed
 from inference.serving.predictor import Predictor, timed
 

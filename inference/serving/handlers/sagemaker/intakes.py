@@ -12,11 +12,11 @@ import ast
 from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 
+from inference.serving.codecs.media import JSON_LINES, PARQUET
 from inference.serving.handlers import Intake
 from inference.serving.handlers.sagemaker.content_types import CSV
 from inference.serving.handlers.sagemaker.hugging import HUGGING_FACE
 from inference.serving.handlers.sagemaker.image import Image
-from inference.serving.media import JSON_LINES, PARQUET
 
 AS_IT_COMES = {CSV: CSV, PARQUET: PARQUET}
 _ACCEPTS = {CSV: CSV}

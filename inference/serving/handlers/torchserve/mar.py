@@ -11,8 +11,8 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from inference.serving.archive import ArchiveError, Limits
 from inference.serving.errors import shown
+from inference.serving.model.archive import ArchiveError, Limits
 
 _PIECE = 1024 * 1024
 _LONGEST_NAME = 1024

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from inference.serving.batch import lines
 from inference.serving.batch.inputs import MAX_RECORD
 from inference.serving.batch.lines import BadLine
-from inference.serving.media import CSV, JSON_LINES
+from inference.serving.codecs.media import CSV, JSON_LINES
 
 SOME = st.sampled_from([b"", b" ", b"\t\r", b"a,b", b"a,b\r", b"1,2", b"a,b ", b"\x0b", b"\x1c", b"xa,b"])
 

@@ -22,7 +22,7 @@ import pytest
 from waiting import is_alive, until
 
 from inference.serving.batch import on_ray
-from inference.serving.workers import Job, Reply
+from inference.serving.processes.workers import Job, Reply
 
 # A node as somebody else would have started it; its workers inherit its environment and its folder.
 NODE = """

@@ -6,13 +6,13 @@ import json
 
 import pytest
 
+from inference.serving.codecs.media import CSV, JSON_LINES, PARQUET
 from inference.serving.handlers import Intake, huggingface, torchserve
 from inference.serving.handlers.sagemaker import intakes
 from inference.serving.handlers.sagemaker.hugging import HUGGING_FACE
 from inference.serving.handlers.sagemaker.toolkit import TOOLKIT
 from inference.serving.handlers.torchserve import TorchServeHandler
 from inference.serving.handlers.vertex import VertexHandler
-from inference.serving.media import CSV, JSON_LINES, PARQUET
 
 INPUT = "def input_fn(body, kind):\n    assert kind == {kind!r}\n"
 OUTPUT = "def output_fn(said, accept):\n    return accept == {kind!r}\n"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from inference.serving import loading
 from inference.serving.errors import StartError
 from inference.serving.handlers import Answer, Call, OldHandler
+from inference.serving.startup import loading
 
 torch = pytest.importorskip("torch")
 JSON = "application/json"

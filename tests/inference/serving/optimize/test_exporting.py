@@ -10,7 +10,7 @@ import torch
 
 from inference.serving.optimize.exporting import exported
 from inference.serving.optimize.recording import Call, NotOptimized, Recording
-from inference.serving.variant import Form, Substitute
+from inference.serving.startup.variant import Form, Substitute
 
 
 class Texts(torch.nn.Module):

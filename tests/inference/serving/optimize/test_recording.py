@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from inference.serving import inputs
+from inference.serving.codecs import inputs
 from inference.serving.optimize.recording import NotOptimized, record
 from inference.serving.predictor import Predictor
 

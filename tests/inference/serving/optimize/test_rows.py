@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from networks import HANDLER, write_model
 
-from inference.serving import variant
 from inference.serving.optimize import kinds
 from inference.serving.optimize.rows import Row, Setting, row
+from inference.serving.startup import variant
 
 # The kinds' own names, and what their answers to floats of size 1 may differ by.
 NEAR = {"compile": 1e-4, "aot-inductor": 1e-4, "onnxruntime": 1e-4, "int8": 0.2, "bf16": 0.2}

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from inference.serving.archive import ArchiveError, Limits
 from inference.serving.handlers.torchserve import mar
+from inference.serving.model.archive import ArchiveError, Limits
 
 
 def packed(path: Path, *members: tuple[str, bytes, int]) -> Path:

@@ -1,0 +1,1 @@
+"""What is counted and timed: shared by all processes, shown as Prometheus text."""

@@ -1,0 +1,1 @@
+"""The container in a batch job: a body of records to one answer for each."""

@@ -1,0 +1,1 @@
+"""Requests that arrive together, put into one call of the handler."""

@@ -1,0 +1,1 @@
+"""The model on its way to the process: downloaded, unpacked, held against its manifest."""

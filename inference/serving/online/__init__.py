@@ -1,0 +1,1 @@
+"""An endpoint: its routes, its workers, and the supervisor that replaces them."""
