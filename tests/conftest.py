@@ -57,9 +57,12 @@ instance_type = "ml.m7i.large"
 image = "{IMAGE}"
 """
 
-# A shell that runs the tests in the background has them ignore Ctrl-C, and so whatever they start.
+# A shell that runs the tests in the background has them ignore Ctrl-C, and nohup a closed terminal, and so
+# whatever they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @dataclass

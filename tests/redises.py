@@ -50,11 +50,11 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running(folder: Path, port: int = 0, password: str | None = None) -> Iterator[Redis]:
-    """A server on that port, or a free one; killed in the end, stopped or not."""
+def running(folder: Path, port: int = 0, password: str | None = None, *more: str) -> Iterator[Redis]:
+    """A server on that port, or a free one, with more options; killed in the end, stopped or not."""
     port = port or free_port()
     words = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    words += ["--requirepass", password] if password else []
+    words += [*(["--requirepass", password] if password else []), *more]
     log = folder / f"redis-{port}.log"
     with log.open("ab") as printed:
         process = subprocess.Popen(

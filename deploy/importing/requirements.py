@@ -23,7 +23,7 @@ _PIN = re.compile(r"\s*([A-Za-z0-9._-]+)(\[[^\]]*\])?\s*==\s*([^\s;#*]+)\s*(;[^#
 _NAMED = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 # There wherever the runtime is: its own needs, and what it stands in for.
 _THERE = {
-    *("numpy", "orjson", "httptools", "uvloop", "prometheus_client"),
+    *("numpy", "orjson", "httptools", "uvloop", "prometheus_client", "redis", "simdjson"),
     *("ts", "sagemaker_inference", "sagemaker_containers", "google", "fastapi", "starlette"),
 }
 # Modules that serving images brought, and the packages that have them.

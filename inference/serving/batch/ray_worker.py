@@ -61,7 +61,9 @@ class Scorer:
             kit, model = (str(self._place[0] / name) for name in ("kit", "model"))
         sys.path[:] = [kit, *(entry for entry in sys.path if entry not in (kit, *shipment.strangers))]
         ours = importlib.import_module
-        errors, log, worker = (ours(f"inference.serving.{name}") for name in ("errors", "log", "worker"))
+        errors, log, worker = (
+            ours(f"inference.serving.{name}") for name in ("errors", "log", "processes.worker")
+        )
         worker.log_what_is_printed()
         try:
             self._answer = worker.answerer(

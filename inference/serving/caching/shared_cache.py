@@ -15,8 +15,8 @@ from pathlib import Path
 
 from inference.serving import log
 from inference.serving.cache_url import URL
-from inference.serving.caching import cache, redis
-from inference.serving.caching.redis import Answer, Failure, Link
+from inference.serving.caching import cache
+from inference.serving.caching.link import Answer, Failure, Link
 from inference.serving.counting.board import Slot
 from inference.serving.errors import StartError
 from inference.serving.exchange import Reply
@@ -98,13 +98,13 @@ class SharedCache:
 
     def __init__(self, sharing: Sharing, version: bytes, slot: Slot) -> None:
         self._where, self._version, self._slot = sharing.address.shown, version, slot
-        self._ttl = b"%d" % sharing.ttl_s
+        self._ttl_s = sharing.ttl_s
         self._loop = asyncio.get_running_loop()
         self._looks = 0
         self._no_writes_until = 0.0
         self._down = False
         self._quiet_until = 0.0
-        self._link = Link(sharing.address, _LARGEST, self._changed)
+        self._link = Link(sharing.address, self._changed)
 
     def find(self, key: Hashable, then: Then) -> bool:
         """Look for an answer; `then` gets it later, or None, within the time limit. False where it cannot be
@@ -115,7 +115,7 @@ class SharedCache:
         self._looks += 1
         look = _Look(self, entry(self._version, key), then)
         # Not GET: of a value that is none of ours, and huge, no more comes than of our own.
-        self._link.ask(redis.command(b"GETRANGE", look.name, b"0", b"%d" % (_LARGEST - 1)), look.answered)
+        self._link.ask(look.answered, "GETRANGE", look.name, 0, _LARGEST - 1)
         return True
 
     def keep(self, key: Hashable, reply: Reply) -> None:
@@ -126,8 +126,7 @@ class SharedCache:
             self._slot.shared_unkept += 1
             return
         name = entry(self._version, key)
-        sent = redis.command(b"SET", name, packed(name, reply), b"EX", self._ttl)
-        self._link.ask(sent, self._written)
+        self._link.ask(self._written, "SET", name, packed(name, reply), "EX", self._ttl_s)
 
     def heard(self, name: bytes, answer: Answer) -> Reply | None:
         """What an answer of Redis to a look at `name` holds."""
@@ -138,7 +137,7 @@ class SharedCache:
                 self._link.fail(f"it answered {answer.reason}")
             return None
         self._link.proved()
-        reply = unpacked(name, answer) if answer else None
+        reply = unpacked(name, answer) if isinstance(answer, bytes) else None
         if reply is None:
             self._slot.shared_misses += 1
         else:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from inference.serving import log, settings
-from inference.serving.caching import shared_cache
+from inference.serving.caching import link, shared_cache
 from inference.serving.caching.shared_cache import SharedCache
 from inference.serving.counting.board import Board
 from inference.serving.handlers import OldHandler
@@ -43,7 +43,10 @@ ACCEPT, DRAIN = "accept", "drain"
 def life(given: tuple[str, int, int, int]) -> Callable[[Handler, int], int]:
     """All that a worker does. Given: the model's folder, the file descriptors of the listening socket and of
     the board, and how many slots that has."""
-    return partial(_live, settings.read(os.environ), given)
+    chosen = settings.read(os.environ)
+    if chosen.sharing is not None:
+        link.import_client()
+    return partial(_live, chosen, given)
 
 
 def _live(chosen: Settings, given: tuple[str, int, int, int], handler: Handler, end: int) -> int:

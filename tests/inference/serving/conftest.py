@@ -159,6 +159,13 @@ def call_together() -> type[Callers]:
     return Callers
 
 
+@pytest.fixture(autouse=True)
+def handlers_are_forgotten() -> Iterator[None]:
+    """A handler that a test loads in this process is not the next test's."""
+    yield
+    sys.modules.pop("handler", None)
+
+
 @pytest.fixture(name="until")
 def until_fixture() -> Callable[..., None]:
     return until

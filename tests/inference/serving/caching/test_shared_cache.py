@@ -45,6 +45,12 @@ class Handler:
     def load(self, model_dir): os.environ["FETCHED"] = "sesame"
     def predict(self, inputs): return [1] * len(inputs)
 """
+SEEING = """
+import sys
+class Handler:
+    def load(self, model_dir): pass
+    def predict(self, inputs): return ["redis" in sys.modules] * len(inputs)
+"""
 OLD = """
 def model_fn(model_dir): return None
 def predict_fn(data, model):
@@ -59,14 +65,19 @@ def there(tmp_path):
         yield server
 
 
+def entry(text):
+    return {"sha256": hashlib.sha256(text.encode()).hexdigest(), "size": len(text)}
+
+
 @pytest.fixture
 def packaged(serve):
     """Start a server of one worker, with a manifest as packaging writes it; its cache is there, too."""
 
-    def begin(handler=UNIQUE, url="", name="handler.py", wait="connected", **environment):
-        entry = {"sha256": hashlib.sha256(handler.encode()).hexdigest(), "size": len(handler)}
-        manifest = json.dumps({"format": 1, "files": {f"code/{name}": entry}})
-        files = {"manifest.json": manifest} | ({} if name == "handler.py" else {name: handler})
+    def begin(handler=UNIQUE, url="", name="handler.py", wait="connected", beside=None, **environment):
+        code = {name: handler, **(beside or {})}
+        entries = {f"code/{file}": entry(text) for file, text in code.items()}
+        files = {**code, "manifest.json": json.dumps({"format": 1, "files": entries})}
+        files.pop("handler.py", None)
         served = serve(
             handler if name == "handler.py" else None,
             None,
@@ -147,6 +158,13 @@ def test_an_old_handler_s_answers_are_shared_too(there, packaged):
     assert other.post(b"[1]", X_Amzn_SageMaker_Custom_Attributes="b").body != first.body
 
 
+def test_its_client_is_there_where_it_is_asked_for_alone(there, packaged):
+    foreign = {"redis.py": "raise RuntimeError"}  # of the handler's own, and not to be taken for it
+    answers = [packaged(SEEING, url, wait="ready", beside=foreign).post(b"[1]") for url in ("", there.url)]
+    assert [answer.body for answer in answers] == [b"[false]", b"[true]"]
+    until(lambda: there.client.dbsize())
+
+
 # --- What it holds ---
 
 HEADERS = st.lists(st.tuples(st.binary(max_size=20), st.binary(max_size=20)), max_size=3).map(tuple)
@@ -189,6 +207,7 @@ def test_what_is_not_ours_is_a_miss(there, packaged, foreign):
         there.client.set(name, foreign)
     assert served.post(b"[1]").body != first
     assert counts(served, "shared_cache_hits") == [0]
+    assert there.client.info("stats")["total_net_output_bytes"] < 2_000_000, "all of it is not fetched"
     until(lambda: served.post(b"[1]").body == served.post(b"[1]").body)  # what came then has its place
     assert "go on without it" not in served.log
 

@@ -20,7 +20,6 @@ from inference.serving.startup import loading
 def served(annotation: str, tmp_path, monkeypatch):
     """A loaded handler whose predict takes instances as annotated and keeps what it got."""
     monkeypatch.setattr("sys.path", ["", *sys.path])
-    monkeypatch.delitem(sys.modules, "handler", raising=False)
     (tmp_path / "code").mkdir()
     (tmp_path / "code/handler.py").write_text(
         "from __future__ import annotations\n"

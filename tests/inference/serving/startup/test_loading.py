@@ -17,7 +17,6 @@ GOOD = "class Handler:\n    def load(self, model_dir): pass\n    def predict(sel
 def load(tmp_path, monkeypatch):
     """Load a handler from its text, and answer its samples."""
     monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.delitem(sys.modules, "handler", raising=False)
     (tmp_path / "code").mkdir()
 
     def loaded(text, lines=None):
