@@ -8,14 +8,16 @@ import os
 import shutil
 import sys
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from inference.serving.optimize.exporting import Exported, exported
 from inference.serving.optimize.recording import NotOptimized, Recording
-from inference.serving.startup.variant import Form, processor
+from inference.serving.startup import packing
+from inference.serving.startup.packed_forward import NotPacked
+from inference.serving.startup.variant import PACKED, Form, processor, series, version
 
 EAGER = "eager"  # the model as it is: what the others are measured against
 _ONNX = "model.onnx"
@@ -25,12 +27,13 @@ _CPU_INFO = Path("/proc/cpuinfo")
 
 @dataclass(frozen=True)
 class Made:
-    """What a kind leaves for variant.json, and the bytes of weights that it computes with."""
+    """What a kind leaves for variant.json, and the bytes of weights that it computes with; `needs` are the
+    versions of packages."""
 
     size: int
     file: str = ""
     form: Form | None = None
-    needs: tuple[str, ...] = ()
+    needs: Mapping[str, str] = field(default_factory=dict)
     processor: str = ""
 
 
@@ -61,7 +64,7 @@ def _inductor(recording: Recording, folder: Path) -> Made:
     graph = exported(recording)
     path = folder / "model.pt2"
     inductor.aoti_compile_and_package(graph.program, package_path=str(path))
-    return Made(path.stat().st_size, path.name, graph.form, ("torch",), processor())
+    return Made(path.stat().st_size, path.name, graph.form, {"torch": version("torch")}, processor())
 
 
 def _int8(recording: Recording, folder: Path) -> Made:
@@ -76,6 +79,14 @@ def _int8(recording: Recording, folder: Path) -> Made:
 def _bf16(recording: Recording, folder: Path) -> Made:
     floats = sum(one.numel() * 2 for one in recording.module.parameters() if one.is_floating_point())
     return Made(weights(recording.module) - floats)
+
+
+def _packed(recording: Recording, folder: Path) -> Made:
+    try:
+        packing.view(recording.module, long=True)
+    except NotPacked as reason:
+        raise NotOptimized(str(reason)) from None
+    return Made(weights(recording.module), needs={"transformers": series("transformers")})
 
 
 def _onnx(recording: Recording, folder: Path) -> Made:
@@ -114,7 +125,7 @@ def _of_onnx(folder: Path, graph: Exported) -> Made:
     if len(session.get_outputs()) != len(graph.form.tensors):
         raise NotOptimized("the ONNX graph has not as many outputs as the model")
     size = sum(path.stat().st_size for path in folder.glob(f"{_ONNX}*"))
-    return Made(size, _ONNX, replace(graph.form, inputs=inputs), ("onnxruntime",))
+    return Made(size, _ONNX, replace(graph.form, inputs=inputs), {"onnxruntime": version("onnxruntime")})
 
 
 def _check_compiler() -> None:
@@ -145,6 +156,7 @@ KINDS = (
     Kind("aot-inductor", _inductor),
     Kind("int8", _int8),
     Kind("bf16", _bf16, _bf16_note),
+    Kind(PACKED, _packed),
     Kind("onnxruntime", _onnx),
     Kind("onnxruntime-int8", _onnx_int8),
 )

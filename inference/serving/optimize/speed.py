@@ -23,17 +23,20 @@ _ROUNDS = 3
 _FALLEN = 0.8
 
 
+# Puts a model in place, and is the predictor that is asked then.
+Use = Callable[[], Predictor]
+
+
 @dataclass(frozen=True)
 class Work:
-    """A handler, the bodies that it is asked, and how long each look at it is (seconds)."""
+    """The bodies that a handler is asked, and how long each look at it is (seconds)."""
 
-    predictor: Predictor
     bodies: list[bytes]
     seconds: float
 
 
-def compared(work: Work, use: tuple[Callable[[], object], ...]) -> dict[int, tuple[float, ...]]:
-    """Instances a second at each batch size, for each of the models that these functions put in place.
+def compared(work: Work, use: tuple[Use, ...]) -> dict[int, tuple[float, ...]]:
+    """Instances a second at each batch size, for each of the models that `use` puts in place.
 
     They take turns, so that what disturbs the machine disturbs all. NotOptimized where an answer fails.
     """
@@ -46,31 +49,29 @@ def compared(work: Work, use: tuple[Callable[[], object], ...]) -> dict[int, tup
     return found
 
 
-def _at(work: Work, use: tuple[Callable[[], object], ...], size: int) -> tuple[float, ...]:
+def _at(work: Work, use: tuple[Use, ...], size: int) -> tuple[float, ...]:
     found: list[list[float]] = [[] for _ in use]
     for place in use:
-        place()
-        _answer(work, size, list(islice(cycle(work.bodies), 2 * size)))
+        _answer(place(), size, list(islice(cycle(work.bodies), 2 * size)))
     for _ in range(_ROUNDS):
         for number, place in enumerate(use):
-            place()
-            found[number].append(_rate(work, size))
+            found[number].append(_rate(work, place(), size))
     return tuple(map(statistics.median, found))
 
 
-def _rate(work: Work, size: int) -> float:
+def _rate(work: Work, predictor: Predictor, size: int) -> float:
     clock = _clock()
     bodies, done, start = cycle(work.bodies), 0, clock()
     while (spent := clock() - start) < work.seconds or not done:
         chunk = list(islice(bodies, size))
-        _answer(work, size, chunk)
+        _answer(predictor, size, chunk)
         done += len(chunk)
     return done / spent
 
 
-def _answer(work: Work, size: int, bodies: list[bytes]) -> None:
+def _answer(predictor: Predictor, size: int, bodies: list[bytes]) -> None:
     """Have these answered as requests of one instance, at most `size` of them in a call."""
-    batches = Batches(work.predictor, size)
+    batches = Batches(predictor, size)
     for chunk in _chunks(bodies, size):
         for answered in batches.answers(chunk):
             for _, reply in answered:

@@ -69,8 +69,10 @@ class _Subject:
     def handler(self) -> Any:
         return recording.handler_of(self.predictor)
 
-    def use(self, model: Any) -> None:
+    def used(self, model: Any) -> Predictor:
+        """The predictor, with this in the model's place."""
         setattr(self.handler, self.recording.attribute, model)
+        return self.predictor
 
 
 def run(arguments: list[str]) -> None:
@@ -110,8 +112,8 @@ def tried(order: Order) -> Trial:
     if forks:
         _check_fork(subject)
     rates = speed.compared(
-        speed.Work(subject.predictor, subject.bodies, order.seconds),
-        (lambda: subject.use(model), lambda: subject.use(lighter)),
+        speed.Work(subject.bodies, order.seconds),
+        (lambda: subject.used(model), lambda: variant.suited(subject.used(lighter), made.variant)),
     )
     difference = answers.worst(*(answers.compared(*pair) for pair in zip(found, expected, strict=True)))
     variant.write(made.variant, folder)
@@ -128,15 +130,14 @@ class _Made:
 def _made(kind: Kind, subject: _Subject, order: Order) -> _Made:
     made = kind.make(subject.recording, Path(order.folder))
     draft = Variant(kind.name, subject.recording.attribute, "", 1, made.file, order.made_for)
-    needs = {package: variant.version(package) for package in made.needs}
-    return _Made(replace(draft, needs=needs, processor=made.processor, form=made.form), made.size)
+    return _Made(replace(draft, needs=made.needs, processor=made.processor, form=made.form), made.size)
 
 
 def _eager(subject: _Subject, order: Order) -> Trial:
     began = time.perf_counter()
     subject.predictor.predictions(subject.instances[:1], {})
     start_s = time.perf_counter() - began
-    rates = speed.compared(speed.Work(subject.predictor, subject.bodies, order.seconds), (lambda: None,))
+    rates = speed.compared(speed.Work(subject.bodies, order.seconds), (lambda: subject.predictor,))
     return Trial(
         rates={size: (one, one) for size, (one,) in rates.items()},
         difference=Difference(1.0, 0.0, 1.0),

@@ -61,8 +61,8 @@ def _own(model_dir: Path, threads: int) -> Predictor:
     except BaseException as error:  # sys.exit() in a handler ends the start as well
         raise StartError(f"{FILE}: load raised {describe(error)}; the model is not loaded") from error
     lighter = variant.apply(handler, model_dir, threads)
-    length, batch_size = _step(handler, "length"), lighter.batch_size if lighter else 0
-    return Predictor(conversion, preprocess, predict, postprocess, length, streams, batch_size)
+    predictor = Predictor(conversion, preprocess, predict, postprocess, _step(handler, "length"), streams)
+    return variant.suited(predictor, lighter) if lighter else predictor
 
 
 def _handler_class(model_dir: Path) -> Any:

@@ -11,17 +11,20 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
 from inference.serving import log
 from inference.serving.errors import StartError, shown
+from inference.serving.predictor import Predictor
+from inference.serving.startup import packing
 
 FOLDER = "optimized"
 FILE = "variant.json"
 NAME = f"{FOLDER}/{FILE}"
+PACKED = "packed"
 _AGAIN = "or package without it: run `make optimize` again, or with CHOOSE=none"
 # As a process that is measured has it: what telemetry would keep open is in no worker that is forked.
 _NO_TELEMETRY = "ORT_DISABLE_TELEMETRY"
@@ -69,7 +72,8 @@ class Variant:
     """What stands in variant.json.
 
     `attribute` is the handler's, `made_for` the digest of model and code, `needs` the versions of packages,
-    `processor` the one that machine code was made for. `batch_size` is the one at which it did most.
+    or a series as "5.23.*", `processor` the one that machine code was made for. `batch_size` is the one at
+    which it did most.
     """
 
     kind: str
@@ -82,6 +86,11 @@ class Variant:
     processor: str = ""
     form: Form | None = None
     format: int = 1
+
+    @property
+    def packs(self) -> bool:
+        """Whether padding costs nothing, so that what is asked together need not be of about one length."""
+        return self.kind == PACKED
 
 
 def write(variant: Variant, folder: Path) -> None:
@@ -150,6 +159,12 @@ def place(variant: Variant, handler: Any, folder: Path, threads: int) -> None:
         ) from error
 
 
+def suited(predictor: Predictor, variant: Variant) -> Predictor:
+    """The predictor of a handler that has this variant: asked in calls that are best for it."""
+    length = None if variant.packs else predictor.length
+    return replace(predictor, length=length, batch_size=variant.batch_size)
+
+
 def processor() -> str:
     """What machine code is made for: the architecture, and the instructions that torch found."""
     torch: Any = sys.modules["torch"]
@@ -165,7 +180,7 @@ def _check(variant: Variant) -> None:
         raise StartError(f"{NAME}: the handler does not use torch; {_AGAIN}")
     for package, wanted in variant.needs.items():
         here = version(package)
-        if here != wanted:
+        if not _is_of(here, wanted):
             fix = f"put {package}=={wanted.partition('+')[0]} into inference/requirements.txt"
             raise StartError(
                 f"{NAME}: needs {package} {wanted}, and here is {here or 'none'}: {fix}, {_AGAIN}"
@@ -177,6 +192,10 @@ def _check(variant: Variant) -> None:
         )
 
 
+def _is_of(here: str, wanted: str) -> bool:
+    return here.startswith(wanted[:-1]) if wanted.endswith(".*") else here == wanted
+
+
 def version(package: str) -> str:
     """The version of a package that is here, "" where it is not."""
     try:
@@ -186,6 +205,25 @@ def version(package: str) -> str:
         return ""
 
 
+def series(package: str) -> str:
+    """The version without its last part, as a requirement has it: 5.23.*, where what is asked of a package
+    changes with its larger steps."""
+    return ".".join([*version(package).split(".")[:2], "*"])
+
+
+class Fallback:
+    """The model itself, for calls that its variant does not take; the log says once that there are such."""
+
+    def __init__(self, model: Any) -> None:
+        self._model, self._told = model, False
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not self._told:
+            log.event(f"{NAME}: a call of another form than the samples': the model itself answers such")
+            self._told = True
+        return self._model(*args, **kwargs)
+
+
 class Substitute:
     """In the model's place: calls of the form it was made for go to the variant, others to the model.
 
@@ -193,26 +231,18 @@ class Substitute:
     """
 
     def __init__(self, model: Any, lighter: Callable[..., Any], form: Form) -> None:
-        self._model, self._lighter = model, lighter
+        self._model, self._lighter, self._fallback = model, lighter, Fallback(model)
         trees = sys.modules["torch"].utils._pytree
         self._flatten, self._arguments = trees.tree_flatten, trees.treespec_loads(form.arguments)
-        self._leaves, self._told = form.leaves, False
+        self._leaves = form.leaves
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         leaves, spec = self._flatten((args, kwargs))
         fits = spec == self._arguments and all(map(Leaf.takes, self._leaves, leaves))
-        if not fits:
-            self._tell()
-            return self._model(*args, **kwargs)
-        return self._lighter(*args, **kwargs)
+        return (self._lighter if fits else self._fallback)(*args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
-
-    def _tell(self) -> None:
-        if not self._told:
-            log.event(f"{NAME}: a call of another form than the samples': the model itself answers such")
-            self._told = True
 
 
 def _compiled(variant: Variant, model: Any, folder: Path, threads: int) -> Any:
@@ -247,6 +277,10 @@ def _bf16(variant: Variant, model: Any, folder: Path, threads: int) -> Any:
     )
     half.register_forward_hook(lambda _, args, answer: cast(answer, torch.bfloat16, torch.float32))
     return half
+
+
+def _packed(variant: Variant, model: Any, folder: Path, threads: int) -> Any:
+    return packing.Packed(model, packing.view(model), Fallback(model))
 
 
 def _onnx(variant: Variant, model: Any, folder: Path, threads: int) -> Any:
@@ -297,6 +331,7 @@ _LOADERS: Mapping[str, Callable[[Variant, Any, Path, int], Any]] = {
     "aot-inductor": _inductor,
     "int8": _int8,
     "bf16": _bf16,
+    PACKED: _packed,
     "onnxruntime": _onnx,
     "onnxruntime-int8": _onnx,
 }

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import transformers
+from encoders import HANDLER as ENCODER
+from encoders import write_encoder
 from networks import HANDLER, write_model
 
 from inference.serving.optimize import kinds
@@ -44,7 +47,7 @@ def test_the_model_itself_is_what_the_others_are_held_against(tried):
     assert eager.size == 4 * (8 * 16 + 16 + 16 * 4 + 4)
 
 
-@pytest.mark.parametrize("kind", kinds.NAMES)
+@pytest.mark.parametrize("kind", NEAR)
 def test_a_kind_answers_as_the_model_does(tried, kind):
     found, folder = tried(kind)
     assert found.failure == ""
@@ -60,6 +63,35 @@ def test_a_kind_answers_as_the_model_does(tried, kind):
 @pytest.mark.parametrize("kind", ["aot-inductor", "int8", "bf16", "onnxruntime", "onnxruntime-int8"])
 def test_workers_can_be_forked_from_a_process_that_has_loaded_it(tried, kind):
     assert tried(kind)[0].forks
+
+
+def test_every_kind_is_made_in_a_test_of_these():
+    assert {*NEAR, "packed"} == set(kinds.NAMES)
+
+
+def test_an_encoder_of_transformers_is_packed(tmp_path):
+    found = row("packed", setting(write_encoder(tmp_path / "model")), tmp_path / "made")
+    assert found.failure == ""
+    assert found.difference is not None and found.difference.equal == 1
+    assert found.difference.largest <= 1e-5
+    assert found.forks
+    written = variant.from_file(tmp_path / "made" / variant.FILE)
+    assert (written.kind, written.file, written.form) == ("packed", "", None)
+    assert written.needs == {"transformers": f"{'.'.join(transformers.__version__.split('.')[:2])}.*"}
+
+
+def test_what_packs_is_measured_in_calls_of_any_lengths(tmp_path):
+    model = write_encoder(tmp_path / "model")
+    asks = 'assert type(self.model).__name__ != "Packed", "asked for a length"\n        return len'
+    (model / "code/handler.py").write_text(ENCODER.replace("return len", asks))
+    assert row("packed", setting(model), tmp_path / "made").failure == ""
+    assert "asked for a length" not in (tmp_path / "made.log").read_text()
+
+
+def test_what_is_no_model_of_transformers_cannot_be_packed(tried):
+    assert tried("packed")[0].failure == (
+        "Network is no model of transformers, which is what can be asked without padding"
+    )
 
 
 def test_bf16_that_answers_exactly_would_not_be_bf16(tried):

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 import torch
+import transformers
+from encoders import write_encoder
 from networks import HANDLER, write_model
 
 from inference.serving.errors import StartError
@@ -78,6 +80,11 @@ def test_what_is_written_is_what_is_read(load, tmp_path):
             replace(BF16, processor="m68k NONE"),
             "was compiled for m68k NONE, and this is .*: optimize on a machine",
         ),
+        (
+            replace(BF16, needs={"torch": "1.*"}),
+            rf"needs torch 1\.\*, and here is {torch.__version__[:4]}.*put torch==1\.\* into",
+        ),
+        (replace(BF16, kind="packed"), "packed does not load: NotPacked: Network is no model of transf"),
         (replace(BF16, kind="magic"), "kind is 'magic'; expected one of compile"),
         (replace(BF16, attribute="network"), "the handler has no 'network' after load"),
         (replace(BF16, kind="aot-inductor", file="model.pt2"), "aot-inductor does not load: "),
@@ -119,4 +126,42 @@ def test_two_workers_answer_from_one_onnx_file_over_http(tmp_path, serve):
     # What it was not made for is refused as the model itself refuses it.
     assert served.post(json.dumps({"instances": [ROW[:-1]]}).encode()).status == 500
     assert "the model itself answers such" in served.log
+    assert served.stop() == 0
+
+
+def test_a_series_of_versions_is_any_of_it(load):
+    major, minor, _ = torch.__version__.split(".")
+    assert load(replace(BF16, needs={"torch": f"{major}.{minor}.*"})).batch_size == 4
+    with pytest.raises(StartError, match="needs torch"):
+        load(replace(BF16, needs={"torch": f"{major}.{minor[0]}.*"}))
+
+
+def test_what_packs_is_asked_in_calls_of_any_lengths(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    model = write_encoder(tmp_path)
+    assert loading.load(model).length is not None
+    (model / variant.FOLDER).mkdir()
+    variant.write(Variant("packed", "model", "faster", 16), model / variant.FOLDER)
+    found = loading.load(model)
+    assert (found.length, found.batch_size) == (None, 16)
+
+
+def test_two_workers_answer_texts_of_many_lengths_without_padding(tmp_path, serve):
+    model = write_encoder(tmp_path / "opt/ml/model")
+    made = row("packed", Setting(model, model / "code/samples.jsonl", "", 0.01, 110), tmp_path / "made")
+    assert made.failure == ""
+    (tmp_path / "made").rename(model / "optimized")
+    served = serve(SAGEMAKER_BASE_DIR=str(model.parent), SLIPWAY_WORKERS="2").wait_ready()
+    assert served.log.count("served as packed in the place of model") == 1  # loaded once, and forked
+    own = transformers.AutoModel.from_pretrained(model, local_files_only=True).eval()
+    texts = ["one", "a longer text than one", "?", "and one in between"]
+    for asked in ([texts[0]], texts, texts * 12):
+        answer = served.post(json.dumps({"instances": asked}).encode())
+        assert answer.status == 200
+        for text, found in zip(asked, answer.json["predictions"], strict=True):
+            ids = torch.tensor([[3 + ord(letter) % 90 for letter in text]])
+            with torch.inference_mode():
+                right = own(input_ids=ids).last_hidden_state.mean(1)[0].tolist()
+            assert found == pytest.approx(right, abs=1e-5)
+    assert "the model itself answers such" not in served.log
     assert served.stop() == 0
