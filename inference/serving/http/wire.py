@@ -279,7 +279,8 @@ class Connection(asyncio.BufferedProtocol):
         if reply.streams:
             self._stream(call, reply)
             return
-        self._current = call.waits = None
+        # What it holds of its job, and the job of it, would keep both bodies until a collection.
+        self._current = call.waits = call.on_gone = None
         close = call.close or self._service.closing
         self._count(call, reply.status)
         head = heads.head(reply, close)
@@ -303,7 +304,7 @@ class Connection(asyncio.BufferedProtocol):
             if piece:
                 self.transport.write(b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece)
                 return
-            self._current = call.feeds = None
+            self._current = call.feeds = call.on_gone = None
             if piece is None:
                 self._stopped = True
                 self._count(call, HTTPStatus.INTERNAL_SERVER_ERROR)

@@ -40,6 +40,21 @@ def test_a_client_that_asks_before_it_sends_is_told_no_at_once(echo):
     assert b"connection: close" in answer
 
 
+def test_a_body_is_given_up_with_its_answer(serve):
+    """And not when Python looks for what holds itself: at large bodies that is hundreds of megabytes later."""
+    handler = (
+        "import gc\n\nclass Handler:\n    def load(self, model_dir): gc.disable()\n"
+        "    def predict(self, inputs): return [0] * len(inputs)\n"
+    )
+    served = serve(handler, SLIPWAY_WORKERS="1").wait_ready()
+    body = b'["' + b"x" * (8 * MIB) + b'"]'
+    assert served.post(body).json == [0]
+    before = resident(served.process)
+    for _ in range(20):
+        assert served.post(body).json == [0]
+    assert resident(served.process) - before < 60 * MIB
+
+
 def test_a_body_that_is_announced_and_does_not_come_costs_no_memory(echo, until):
     before = resident(echo.process)
     with contextlib.ExitStack() as stack:
