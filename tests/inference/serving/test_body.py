@@ -41,7 +41,7 @@ def test_a_client_that_asks_before_it_sends_is_told_no_at_once(echo):
 
 
 def test_a_body_is_given_up_with_its_answer(serve):
-    """And not when Python looks for what holds itself: at large bodies that is hundreds of megabytes later."""
+    """And not when Python looks for what holds itself: with large bodies that is hundreds of MB later."""
     handler = (
         "import gc\n\nclass Handler:\n    def load(self, model_dir): gc.disable()\n"
         "    def predict(self, inputs): return [0] * len(inputs)\n"
