@@ -97,6 +97,9 @@ def pipeline(interpreter, tmp_path, monkeypatch) -> Callable[..., huggingface.Hu
 
     def loaded(config: str, **settings: str) -> huggingface.HuggingFaceHandler:
         interpreter()
+        # The real one, if another test has loaded it; `interpreter` brings it back.
+        for module in [name for name in sys.modules if name.partition(".")[0] == "transformers"]:
+            del sys.modules[module]
         for name, value in settings.items():
             monkeypatch.setenv(name, value)
         (tmp_path / "model").mkdir()

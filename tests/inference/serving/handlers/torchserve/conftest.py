@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -153,7 +154,8 @@ class TorchServe:
         return Answer(response.status, body, response.getheader("content-type") or "", headers)
 
     def close(self) -> None:
-        os.killpg(self.process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it may have ended by itself
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(30)
         shutil.rmtree(self.place, ignore_errors=True)
 
