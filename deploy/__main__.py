@@ -93,9 +93,13 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     # Only now: `--help` and a typing error need not wait for them.
     from deploy import terminal, verbs
-    from deploy.importing import ImportingError, command
+    from deploy.importing import ImportingError
 
-    run = command.run if options.verb == "import" else verbs.run
+    run = verbs.run
+    if options.verb == "import":
+        from deploy.importing import command
+
+        run = command.run
     try:
         run(options)
     except BrokenPipeError:

@@ -26,6 +26,18 @@ image = "us-central1-docker.pkg.dev/slipway-tests/slipway/serving:1"
 machine_type = "n2-standard-2"
 
 """
+# A whole one for both clouds, for a deployment of any name: `format` puts it in.
+DEPLOY_TOML = f"""\
+name = "{{name}}"
+
+[aws]
+region = "us-east-1"
+bucket = "slipway-tests"
+role = "arn:aws:iam::123456789012:role/slipway-execution"
+image = "123456789012.dkr.ecr.us-east-1.amazonaws.com/slipway-serving:1"
+instance_type = "ml.m7i.large"
+
+{GCP_SECTION}"""
 
 
 class Storage(Protocol):

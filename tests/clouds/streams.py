@@ -52,17 +52,6 @@ class Handler:
         while not gate.exists():
             time.sleep(0.01)
 """
-DEPLOY_TOML = f"""\
-name = "{{name}}"
-
-[aws]
-region = "us-east-1"
-bucket = "slipway-tests"
-role = "arn:aws:iam::123456789012:role/slipway-execution"
-image = "123456789012.dkr.ecr.us-east-1.amazonaws.com/slipway-serving:1"
-instance_type = "ml.m7i.large"
-
-{clouds.GCP_SECTION}"""
 
 
 @dataclass(frozen=True)
@@ -129,7 +118,7 @@ def write(place: Path, settings: str = "") -> None:
     for folder in ("inference", "training", "build/model"):
         (place / folder).mkdir(parents=True)
     (place / "deploy.toml").write_text(
-        f"{DEPLOY_TOML.format(name=place.name)}{settings}\n[serving]\nworkers = 1\n"
+        f"{clouds.DEPLOY_TOML.format(name=place.name)}{settings}\n[serving]\nworkers = 1\n"
     )
     (place / "inference/handler.py").write_text(HANDLER)
     (place / "inference/requirements.txt").write_text("")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import clouds
 import pytest
 
 for needed in () if os.environ.get("CI") else ("google.cloud.aiplatform", "gcp_storage_emulator"):
@@ -71,7 +72,7 @@ def write(deployed: routes.Deployed, subject: subjects.Subject) -> None:
     """The subject's project, and the same with a shared endpoint."""
     for place, endpoint in ((deployed.project, ""), (deployed.shared, 'endpoint = "shared"\n')):
         written(place, subject)
-        text = routes.DEPLOY_TOML.format(name=place.name).rstrip("\n")
+        text = clouds.DEPLOY_TOML.format(name=place.name).rstrip("\n")
         (place / "deploy.toml").write_text(f"{text}\n{endpoint}")
 
 

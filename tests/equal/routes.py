@@ -7,7 +7,6 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import clouds
 import orjson
 from clouds.aws import Aws
 from clouds.gcp import REGION, Gcp
@@ -16,18 +15,6 @@ from google.cloud import aiplatform
 from subjects import CSV, HEADED, JSON_LINES, PARQUET
 
 from deploy.__main__ import main
-
-DEPLOY_TOML = f"""\
-name = "{{name}}"
-
-[aws]
-region = "us-east-1"
-bucket = "slipway-tests"
-role = "arn:aws:iam::123456789012:role/slipway-execution"
-image = "123456789012.dkr.ecr.us-east-1.amazonaws.com/slipway-serving:1"
-instance_type = "ml.m7i.large"
-
-{clouds.GCP_SECTION}"""
 
 NAMES = {JSON_LINES: "a.jsonl", CSV: "a.csv", HEADED: "a.csv", PARQUET: "a.parquet"}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import clouds
 import pytest
 import routes
 from old_handlers import ALL, BODIES, is_as_expected
@@ -29,7 +30,7 @@ def placed(both, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
             (place / "inference" / old.file).write_text(old.text)
             (place / "inference/samples.jsonl").write_text(old.samples)
             (place / "build/model/weights.json").write_text('{"factor": 3}')
-            settings = routes.DEPLOY_TOML.format(name=place.name).rstrip("\n")
+            settings = clouds.DEPLOY_TOML.format(name=place.name).rstrip("\n")
             (place / "deploy.toml").write_text(f'{settings}\n\n[batch]\non_error = "keep"\n')
         return made[name]
 

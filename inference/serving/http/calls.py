@@ -166,6 +166,19 @@ class Call:
         if self.feeds is not None:
             self.feeds(piece)
 
+    def forget(self) -> None:
+        """Let go of who waited for the answer: a job of it, and it of the job, would keep both bodies until
+        Python looks for what holds itself."""
+        self.waits = self.feeds = self.on_gone = None
+
+    def abandon(self) -> None:
+        """Tell who works on it that its client has left."""
+        gone = self.on_gone
+        self.forget()
+        self.status = CLIENT_GONE
+        if gone is not None:
+            gone()
+
     def _place(self) -> memoryview:
         if not self._space:
             # Not a bytearray: that would be filled with zeros, so a head alone could take memory.

@@ -21,7 +21,7 @@ from inference.serving import exchange
 from inference.serving.errors import BadBody, HeadersTooLarge, Refusal, TooSlow
 from inference.serving.exchange import Reply
 from inference.serving.http import heads
-from inference.serving.http.calls import CLIENT_GONE, Call, Limits, Service
+from inference.serving.http.calls import Call, Limits, Service
 
 _MAX_HEADER_BYTES = 64 * 1024
 # Longer than a load balancer keeps its connections, so that it is never us who closes one it is about to use.
@@ -279,8 +279,8 @@ class Connection(asyncio.BufferedProtocol):
         if reply.streams:
             self._stream(call, reply)
             return
-        # What it holds of its job, and the job of it, would keep both bodies until a collection.
-        self._current = call.waits = call.on_gone = None
+        self._current = None
+        call.forget()
         close = call.close or self._service.closing
         self._count(call, reply.status)
         head = heads.head(reply, close)
@@ -304,7 +304,8 @@ class Connection(asyncio.BufferedProtocol):
             if piece:
                 self.transport.write(b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece)
                 return
-            self._current = call.feeds = call.on_gone = None
+            self._current = None
+            call.forget()
             if piece is None:
                 self._stopped = True
                 self._count(call, HTTPStatus.INTERNAL_SERVER_ERROR)
@@ -355,10 +356,7 @@ class Connection(asyncio.BufferedProtocol):
             self._stop()
 
     def _abandon(self, call: Call) -> None:
-        call.waits = call.feeds = None
-        call.status = CLIENT_GONE
-        if call.on_gone is not None:
-            call.on_gone()
+        call.abandon()
         self._service.end(call)
 
     def _stop(self) -> None:

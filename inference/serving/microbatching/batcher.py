@@ -46,6 +46,15 @@ class Job:
         except IndexError:
             return False
 
+    def answer(self, reply: Reply) -> None:
+        """Hand the reply over, and let go of who takes it: that one may hold this job."""
+        done, self.done = self.done, _ignored
+        done(reply)
+
+
+def _ignored(reply: Reply) -> None:
+    """Takes the reply where nobody does any more."""
+
 
 # What takes jobs with their replies back to the event loop, all at once.
 Deliver = Callable[[list[tuple[Job, Reply]]], object]
@@ -80,6 +89,7 @@ class Batcher:
         """Take a job out whose client has gone; where the model has it already, that is told by `gone`."""
         job.gone = True
         if job.claim():
+            job.done = _ignored
             self._slot.withdrawn += 1
 
     def close(self) -> None:

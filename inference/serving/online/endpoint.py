@@ -158,7 +158,7 @@ class Endpoint:
 
 def _hand_out(answered: list[tuple[Job, Reply]]) -> None:
     for job, reply in answered:
-        job.done(reply)
+        job.answer(reply)
 
 
 def _unforeseen(error: BaseException) -> StartError:

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from inference.serving.optimize.answers import Difference
@@ -19,8 +19,25 @@ _OWN = {"ORT_DISABLE_TELEMETRY": "1", "PYTHONWARNINGS": "ignore"}
 
 
 @dataclass(frozen=True)
+class Order:
+    """What is to be tried: the model's folder, the file of instances, the kind, where it may write, the
+    digest that the variant is for, and how long each look at its speed is (seconds)."""
+
+    model_dir: str
+    instances: str
+    kind: str
+    folder: str
+    made_for: str
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Row:
-    """A kind and what was found: `rates` as trial.Trial has them; `failure` says why there is nothing."""
+    """A kind and what was found: `rates` are instances a second by batch size, of the model itself and of the
+    variant; `failure` says why there is nothing.
+
+    `size` in bytes; `start_s` until the first answer; `forks`, whether workers may share it.
+    """
 
     kind: str
     failure: str = ""
@@ -68,22 +85,22 @@ def row(kind: str, setting: Setting, folder: Path, note: str = "") -> Row:
     """Make and try a kind in `folder`, which is made for it. It always returns."""
     folder.mkdir(parents=True)
     result, log = folder.with_suffix(".json"), folder.with_suffix(".log")
-    order = {
-        "model_dir": str(setting.model_dir.absolute()),
-        "instances": str(setting.instances.absolute()),
-        "kind": kind,
-        "folder": str(folder.absolute()),
-        "made_for": setting.made_for,
-        "seconds": setting.look_s,
-    }
+    order = Order(
+        model_dir=str(setting.model_dir.absolute()),
+        instances=str(setting.instances.absolute()),
+        kind=kind,
+        folder=str(folder.absolute()),
+        made_for=setting.made_for,
+        seconds=setting.look_s,
+    )
     with log.open("wb") as said:
-        status = _run([json.dumps(order), str(result.absolute())], said.fileno(), setting.limit_s)
+        status = _run([json.dumps(asdict(order)), str(result.absolute())], said.fileno(), setting.limit_s)
     if status is None:
         return Row(kind, f"took more than {setting.limit_s:g} s", note=note)
     if not result.is_file():
         ended = f"ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
         return Row(kind, f"{ended}: {_last_line(log)}", note=note)
-    return _read(kind, json.loads(result.read_text()), note)
+    return replace(read(result.read_text()), note=note)
 
 
 def _run(arguments: list[str], said: int, limit_s: float) -> int | None:
@@ -112,14 +129,17 @@ def _last_line(log: Path) -> str:
     return lines[-1].strip()[:200] if lines else "it said nothing"
 
 
-def _read(kind: str, found: dict[str, object], note: str) -> Row:
+def written(row: Row) -> str:
+    """A row as the text that `read` takes."""
+    return json.dumps(asdict(row))
+
+
+def read(text: str) -> Row:
+    """The row that `written` wrote."""
+    found = json.loads(text)
     rates, difference = found.pop("rates"), found.pop("difference")
     return Row(
-        kind,
-        rates={int(size): (pair[0], pair[1]) for size, pair in rates.items()}
-        if isinstance(rates, dict)
-        else None,
-        difference=Difference(**difference) if isinstance(difference, dict) else None,
-        note=note,
-        **found,  # type: ignore[arg-type]  # as trial.Trial wrote them
+        **found,
+        rates=rates and {int(size): (eager, lighter) for size, (eager, lighter) in rates.items()},
+        difference=difference and Difference(**difference),
     )

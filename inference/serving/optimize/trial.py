@@ -8,16 +8,17 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from inference.serving.codecs import outputs
 from inference.serving.errors import StartError
-from inference.serving.optimize import answers, recording, speed
+from inference.serving.optimize import answers, recording, rows, speed
 from inference.serving.optimize.answers import Difference
 from inference.serving.optimize.kinds import EAGER, KINDS, Kind, weights
 from inference.serving.optimize.recording import NotOptimized, Recording
+from inference.serving.optimize.rows import Order, Row
 from inference.serving.predictor import Predictor, describe
 from inference.serving.processes.isolation import leave_to_handler, write_no_bytecode
 from inference.serving.startup import loading, variant
@@ -26,36 +27,6 @@ from inference.serving.startup.variant import Variant
 _FORK_S = 60.0
 _THREADS = Path("/proc/self/task")
 _SHOWN = 200
-
-
-@dataclass(frozen=True)
-class Order:
-    """What is to be tried: the model's folder, the file of instances, the kind, where it may write, the
-    digest that the variant is for, and how long each look at its speed is (seconds)."""
-
-    model_dir: str
-    instances: str
-    kind: str
-    folder: str
-    made_for: str
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Trial:
-    """What was found: `rates` are instances a second by batch size, of the model itself and of the variant.
-
-    `size` in bytes; `start_s` until the first answer; `forks`, whether workers may share it.
-    """
-
-    failure: str = ""
-    rates: dict[int, tuple[float, float]] | None = None
-    difference: Difference | None = None
-    size: int = 0
-    start_s: float = 0.0
-    forks: bool = True
-    attribute: str = ""
-    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,11 +52,11 @@ def run(arguments: list[str]) -> None:
     try:
         found = tried(order)
     except (NotOptimized, StartError) as error:
-        found = Trial(failure=_one_line(str(error)))
+        found = Row(order.kind, _one_line(str(error)))
     except BaseException as error:  # whatever the handler, torch or a converter raises is this row's matter
-        found = Trial(failure=_one_line(describe(error)))
+        found = Row(order.kind, _one_line(describe(error)))
         sys.excepthook(type(error), error, error.__traceback__)
-    place.write_text(json.dumps(asdict(found)))
+    place.write_text(rows.written(found))
     sys.stderr.flush()
     os._exit(0)  # a library's threads do not hold it up
 
@@ -95,7 +66,7 @@ def _one_line(text: str) -> str:
     return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"
 
 
-def tried(order: Order) -> Trial:
+def tried(order: Order) -> Row:
     """Make the kind, put it in place, and measure it beside the model itself."""
     subject = _subject(order)
     if order.kind == EAGER:
@@ -118,7 +89,7 @@ def tried(order: Order) -> Trial:
     difference = answers.worst(*(answers.compared(*pair) for pair in zip(found, expected, strict=True)))
     variant.write(made.variant, folder)
     pairs = {size: (one, other) for size, (one, other) in rates.items()}
-    return Trial("", pairs, difference, made.size, start_s, forks, subject.recording.attribute)
+    return Row(order.kind, "", pairs, difference, made.size, start_s, forks, subject.recording.attribute)
 
 
 @dataclass(frozen=True)
@@ -133,12 +104,13 @@ def _made(kind: Kind, subject: _Subject, order: Order) -> _Made:
     return _Made(replace(draft, needs=made.needs, processor=made.processor, form=made.form), made.size)
 
 
-def _eager(subject: _Subject, order: Order) -> Trial:
+def _eager(subject: _Subject, order: Order) -> Row:
     began = time.perf_counter()
     subject.predictor.predictions(subject.instances[:1], {})
     start_s = time.perf_counter() - began
     rates = speed.compared(speed.Work(subject.bodies, order.seconds), (lambda: subject.predictor,))
-    return Trial(
+    return Row(
+        order.kind,
         rates={size: (one, one) for size, (one,) in rates.items()},
         difference=Difference(1.0, 0.0, 1.0),
         size=weights(subject.recording.module),

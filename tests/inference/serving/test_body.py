@@ -40,18 +40,23 @@ def test_a_client_that_asks_before_it_sends_is_told_no_at_once(echo):
     assert b"connection: close" in answer
 
 
-def test_a_body_is_given_up_with_its_answer(serve):
+@pytest.mark.parametrize(
+    ("settings", "asked"),
+    [({}, {}), ({"SLIPWAY_CACHE": "100"}, {}), ({}, {"Slipway-Timing": "1"})],
+    ids=["plain", "cached", "timed"],
+)
+def test_a_body_is_given_up_with_its_answer(serve, settings, asked):
     """And not when Python looks for what holds itself: with large bodies that is hundreds of MB later."""
     handler = (
         "import gc\n\nclass Handler:\n    def load(self, model_dir): gc.disable()\n"
         "    def predict(self, inputs): return [0] * len(inputs)\n"
     )
-    served = serve(handler, SLIPWAY_WORKERS="1").wait_ready()
-    body = b'["' + b"x" * (8 * MIB) + b'"]'
-    assert served.post(body).json == [0]
+    served = serve(handler, SLIPWAY_WORKERS="1", **settings).wait_ready()
+    bodies = [b'["' + letter.encode() * (8 * MIB) + b'"]' for letter in "abcdefghijklmnopqrstu"]
+    assert served.post(bodies.pop(), **asked).json == [0]
     before = resident(served.process)
-    for _ in range(20):
-        assert served.post(body).json == [0]
+    for body in bodies:
+        assert served.post(body, **asked).json == [0]
     assert resident(served.process) - before < 60 * MIB
 
 

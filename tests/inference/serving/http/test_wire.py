@@ -101,11 +101,12 @@ def test_a_large_body_is_received_in_its_place_and_its_array_lies_there():
     served([request], 1)  # what is made once is there
     tracemalloc.start()
     try:
-        taker = served([request], 1)
+        takers = [served([request], 1) for _ in range(3)]
     finally:
         tracemalloc.stop()
-    assert len(file.getvalue()) <= taker.took < len(request) + 64 * 1024
-    body = taker.taken[0].body
+    # The least of three: a thread that another test left may make something at the same time.
+    assert len(file.getvalue()) <= min(taker.took for taker in takers) < len(request) + 64 * 1024
+    body = takers[0].taken[0].body
     found = codecs.decode(body, media.ContentType(media.NPY)).instances
     assert np.shares_memory(found, np.frombuffer(body, np.uint8))
     assert np.array_equal(found, picture)
