@@ -14,7 +14,8 @@ import clouds
 import pytest
 
 from deploy import terminal
-from deploy.__main__ import VERBS, WITHOUT_A_PROJECT, _age, main
+from deploy.__main__ import main
+from deploy.options import VERBS, WITHOUT_A_PROJECT, _age
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "deploy"]

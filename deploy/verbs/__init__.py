@@ -1,0 +1,54 @@
+"""What a person can ask for: each verb names its stages and leaves the rest to them."""
+
+import importlib
+from argparse import Namespace
+from collections.abc import Callable
+
+from deploy import asking, optimizing, package, terminal, unpack
+from deploy import config as configuration
+from deploy import plan as plans
+from deploy.batch.places import BatchError
+from deploy.latency import LatencyError
+from deploy.target import CloudError
+from deploy.training import jobs
+from deploy.verbs.run import Run, VerbError
+
+# Where each verb is: a function of its name, with `_` for `-`.
+MODULES = {
+    "deploy-endpoint": "serving",
+    "plan": "serving",
+    "rollback": "serving",
+    "destroy": "serving",
+    "batch-transform": "scoring",
+    "train": "preparing",
+    "optimize": "preparing",
+    "invoke": "calling",
+    "latency": "calling",
+    "status": "watching",
+    "logs": "watching",
+}
+# What a person gets told in a sentence and without a traceback.
+EXPECTED = (
+    VerbError,
+    configuration.ConfigError,
+    package.PackageError,
+    plans.PlanError,
+    CloudError,
+    jobs.TrainingError,
+    BatchError,
+    LatencyError,
+    asking.AskError,
+    optimizing.OptimizingError,
+    unpack.UnpackError,
+    terminal.NoTerminal,
+    OSError,
+)
+
+
+def run(options: Namespace) -> None:
+    """Do the verb that the options name. Raises one of EXPECTED, or KeyboardInterrupt."""
+    config = configuration.load(options.project)
+    configuration.check_cloud(config, options.cloud)
+    module = importlib.import_module(f"deploy.verbs.{MODULES[options.verb]}")
+    verb: Callable[[Run, Namespace], None] = getattr(module, options.verb.replace("-", "_"))
+    return verb(Run(options.project, config, options.cloud, options.yes, options.live), options)
