@@ -1,7 +1,7 @@
 """What a cloud must do for the verbs: the functions that `deploy.aws` and `deploy.gcp` have.
 
 A target reads (`check`, `observed`, `settle`, `status`, `logs`, `invoke`), writes (`apply`) and says what it
-would write without a network (`desired`, `endpoint`, `example`). The verbs know nothing else of a cloud.
+would write without a network (`desired`, `in_service`, `example`). The verbs know nothing else of a cloud.
 """
 
 from collections.abc import Callable, Sequence
@@ -159,6 +159,29 @@ class Trainings(Protocol):
         """Bring the job's model here, as this file: a gzip'd tar."""
 
 
+class Part(Protocol):
+    """A module beside a target's: one kind of resource that stands around an endpoint, such as its alarms.
+
+    Its functions raise the SDK's own errors, which the target tells as sentences.
+    """
+
+    @property
+    def KIND(self) -> str:  # noqa: N802 - a module's constant
+        """The kind of its resources, one word as the plan shows it."""
+
+    def desired(self, config: Config) -> list[Resource]:
+        """What deploy.toml asks for. Reads nothing. A name without a digest in it has one as its `version`."""
+
+    def observed(self, config: Config) -> list[Resource]:
+        """What is there under this deployment's names; what is not ours says so."""
+
+    def make(self, config: Config, resource: Resource, say: Say) -> None:
+        """Create it, or bring the one of this name to what it asks for; return when that has happened."""
+
+    def remove(self, config: Config, resource: Resource) -> None:
+        """Delete it; nothing happens where it is gone."""
+
+
 class Target(Protocol):
     """A module of functions. Those that speak to the cloud raise CloudError, never an SDK's own errors."""
 
@@ -168,8 +191,8 @@ class Target(Protocol):
     def desired(self, config: Config, archive: Archive) -> list[Resource]:
         """What must be there to serve the archive, from what is depended on to what depends on it."""
 
-    def endpoint(self, config: Config, version: str) -> Resource:
-        """The endpoint that serves this version."""
+    def in_service(self, config: Config, version: str) -> list[Resource]:
+        """The endpoint that serves this version, between what it needs besides and what stands upon it."""
 
     def observed(self, config: Config) -> list[Resource]:
         """What is there under this deployment's names, in the order of `desired`."""

@@ -27,11 +27,15 @@ from deploy.aws.clients import told, unless
 from deploy.aws.inventory import OWNER_TAG
 from deploy.config import DIGEST_ENTRY, Config, container_environment
 from deploy.plan import Change, Resource, versioned
-from deploy.target import Answer, CloudError, Event, Heard, Refused, Request, Say, ignored
+from deploy.target import Answer, CloudError, Event, Heard, Part, Refused, Request, Say, ignored
 
 if TYPE_CHECKING:
     from deploy.package import Archive
 
+# What an endpoint needs besides its version, and what stands upon it; each in the order of making.
+BENEATH: tuple[Part, ...] = ()
+UPON: tuple[Part, ...] = ()
+PARTS = {part.KIND: part for part in (*BENEATH, *UPON)}
 IDENTITY = {"model": "ModelName", "endpoint_config": "EndpointConfigName"}
 
 
@@ -65,14 +69,15 @@ def desired(config: Config, archive: Archive) -> list[Resource]:
         Resource("archive", key, params=upload),
         Resource("model", model, params={"ModelName": model, **served, "Tags": tags}),
         Resource("endpoint_config", version, params={"EndpointConfigName": version, **serving, "Tags": tags}),
-        endpoint(config, version),
+        *in_service(config, version),
     ]
 
 
-def endpoint(config: Config, version: str) -> Resource:
-    """The endpoint that serves this version."""
+def in_service(config: Config, version: str) -> list[Resource]:
+    """The endpoint that serves this version, between what it needs besides and what stands upon it."""
+    beneath, upon = ([r for part in parts for r in part.desired(config)] for parts in (BENEATH, UPON))
     params = {"EndpointName": config.name, "EndpointConfigName": version, "Tags": _tags(config)}
-    return Resource("endpoint", config.name, version, params=params)
+    return [*beneath, Resource("endpoint", config.name, version, params=params), *upon]
 
 
 def _tags(config: Config) -> list[dict[str, str]]:
@@ -91,13 +96,16 @@ def check(config: Config) -> None:
 
 @told()
 def observed(config: Config) -> list[Resource]:
-    """Archives, models, endpoint configurations and the endpoint, in this order; what is not ours says so."""
+    """Archives, models, endpoint configurations, the endpoint and its parts, in the order of `desired`."""
     sagemaker = clients.sagemaker(config.aws.region)
+    beneath, upon = ([r for part in parts for r in part.observed(config)] for parts in (BENEATH, UPON))
     return [
         *inventory.archives(clients.s3(config.aws.region), config),
         *inventory.models(sagemaker, config),
         *inventory.endpoint_configs(sagemaker, config),
+        *beneath,
         *inventory.endpoint(sagemaker, config),
+        *upon,
     ]
 
 
@@ -145,7 +153,9 @@ def _move(config: Config, change: Change, say: Say) -> None:
 
 @told(Refused)
 def _create(config: Config, resource: Resource, say: Say) -> None:
-    if resource.kind == "archive":
+    if resource.kind in PARTS:
+        PARTS[resource.kind].make(config, resource, say)
+    elif resource.kind == "archive":
         _upload(config, resource, say)
     else:
         create = getattr(clients.sagemaker(config.aws.region), f"create_{resource.kind}")
@@ -169,7 +179,9 @@ def _upload(config: Config, resource: Resource, say: Say) -> None:
 def _delete(config: Config, resource: Resource) -> None:
     s3, bucket = clients.s3(config.aws.region), _bucket(config)
     with unless(_is_gone):
-        if resource.kind == "archive":
+        if resource.kind in PARTS:
+            PARTS[resource.kind].remove(config, resource)
+        elif resource.kind == "archive":
             s3.delete_object(**bucket, Key=resource.name)
         elif resource.kind == "upload":
             s3.abort_multipart_upload(**bucket, Key=resource.name, UploadId=resource.version)

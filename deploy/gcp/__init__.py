@@ -29,11 +29,15 @@ from deploy.gcp import (
 )
 from deploy.gcp.clients import told
 from deploy.plan import Change, Resource, versioned
-from deploy.target import Answer, Event, Heard, Refused, Request, Say, ignored
+from deploy.target import Answer, Event, Heard, Part, Refused, Request, Say, ignored
 
 if TYPE_CHECKING:
     from deploy.package import Archive
 
+# What an endpoint needs besides its version, and what stands upon it; each in the order of making.
+BENEATH: tuple[Part, ...] = ()
+UPON: tuple[Part, ...] = ()
+PARTS = {part.KIND: part for part in (*BENEATH, *UPON)}
 # The serving runtime's own, on both clouds.
 HEALTH_ROUTE, PREDICT_ROUTE, PORT = "/ping", "/invocations", 8080
 
@@ -63,8 +67,14 @@ def desired(config: Config, archive: Archive) -> list[Resource]:
     return [
         Resource("archive", key, params={"path": str(archive.path), "key": key}),
         Resource("model", version, params=upload),
-        endpoint(config, version),
+        *in_service(config, version),
     ]
+
+
+def in_service(config: Config, version: str) -> list[Resource]:
+    """The endpoint that serves this version, between what it needs besides and what stands upon it."""
+    beneath, upon = ([r for part in parts for r in part.desired(config)] for parts in (BENEATH, UPON))
+    return [*beneath, endpoint(config, version), *upon]
 
 
 def endpoint(config: Config, version: str) -> Resource:
@@ -93,8 +103,10 @@ def check(config: Config) -> None:
 
 @told()
 def observed(config: Config) -> list[Resource]:
-    """Archives, models and the endpoint, in this order; what is not ours says so."""
-    return [*inventory.archives(config), *inventory.models(config), *inventory.endpoint(config)]
+    """Archives, models, the endpoint and its parts, in the order of `desired`; what is not ours says so."""
+    beneath, upon = ([r for part in parts for r in part.observed(config)] for parts in (BENEATH, UPON))
+    versions = [*inventory.archives(config), *inventory.models(config)]
+    return [*versions, *beneath, *inventory.endpoint(config), *upon]
 
 
 @told()
@@ -125,6 +137,9 @@ def apply(config: Config, change: Change, say: Say) -> None:
 
 @told(Refused)
 def _create(config: Config, resource: Resource, say: Say) -> None:
+    if resource.kind in PARTS:
+        PARTS[resource.kind].make(config, resource, say)
+        return
     if resource.kind == "archive":
         place = inventory.object_place(config, resource.params["key"])
         storage.add(config, Path(resource.params["path"]), place, say)
@@ -139,7 +154,9 @@ def _create(config: Config, resource: Resource, say: Say) -> None:
 
 @told(Refused)
 def _delete(config: Config, resource: Resource, say: Say) -> None:
-    if resource.kind == "archive":
+    if resource.kind in PARTS:
+        PARTS[resource.kind].remove(config, resource)
+    elif resource.kind == "archive":
         storage.remove(config, [inventory.object_place(config, resource.name)])
     elif resource.kind in trainings.LEFT:
         trainings.remove(config, resource)

@@ -35,7 +35,7 @@ def rollback(run: Run, options: Namespace) -> None:
     """Put an older version back in service: the newest before the present one, or the one named."""
     observed = stages.observed(run)
     version = plans.older(observed, options.to)
-    desired = [*plans.whole(version.key, observed), run.target.endpoint(run.config, version.name)]
+    desired = [*plans.whole(version.key, observed), *run.target.in_service(run.config, version.name)]
     changes = plans.plan(desired, observed, run.config.keep_versions)
     terminal.show_plan(changes)
     # Without a name it would go back one version more.
