@@ -170,7 +170,7 @@ class Part(Protocol):
         """The kind of its resources, one word as the plan shows it."""
 
     def desired(self, config: Config) -> list[Resource]:
-        """What deploy.toml asks for. Reads nothing. A name without a digest in it has one as its `version`."""
+        """What deploy.toml asks for, read nowhere. A name without a digest has one as its `version`."""
 
     def observed(self, config: Config) -> list[Resource]:
         """What is there under this deployment's names; what is not ours says so."""
