@@ -70,9 +70,7 @@ def test_the_deployer_may_do_what_the_verbs_do_and_nothing_more(
     assert deploy(place, "train") == 0
     assert deploy(place) == 0
     with (place / "deploy.toml").open("a") as settings:
-        settings.write('[gcp.labels]
-team = "forecasts"
-')
+        settings.write('[gcp.labels]\nteam = "forecasts"\n')
     assert deploy(weighed(place, 3)) == 0
     assert score("scored") == 0
     for verb in ("invoke", "plan", "status", "logs", "rollback"):
