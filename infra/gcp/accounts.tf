@@ -19,6 +19,11 @@ resource "google_service_account" "builder" {
   display_name = "Slipway: builds the serving image"
 }
 
+resource "google_service_account" "scheduler" {
+  account_id   = "slipway-scheduler"
+  display_name = "Slipway: takes a deployment off when its time is over"
+}
+
 # Credentials of a few hours in the place of a key.
 resource "google_service_account_iam_member" "acts_as_deployer" {
   for_each = toset(var.deployers)

@@ -30,5 +30,16 @@ resource "google_storage_bucket" "models" {
     }
   }
 
+  # What image builds were sent.
+  lifecycle_rule {
+    condition {
+      age            = 7
+      matches_prefix = ["_builds/"]
+    }
+    action {
+      type = "Delete"
+    }
+  }
+
   depends_on = [google_project_service.needed]
 }

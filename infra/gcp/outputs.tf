@@ -6,6 +6,7 @@ output "deploy_toml" {
     region = "${var.region}"
     bucket = "${google_storage_bucket.models.name}"
     service_account = "${google_service_account.serving.email}"
+    scheduler_account = "${google_service_account.scheduler.email}"
   EOT
 }
 

@@ -3,7 +3,7 @@
 resource "google_project_iam_custom_role" "deployer" {
   role_id     = "slipwayDeployer"
   title       = "Slipway deployer"
-  description = "What the verbs ask of Vertex AI, Cloud Logging, Cloud Build and the list of buckets."
+  description = "What the verbs ask of Vertex AI, Cloud Scheduler, Cloud Logging and the list of buckets."
 
   # Vertex AI takes no condition on the names of models, endpoints and jobs, so these hold for the whole project.
   permissions = [
@@ -19,6 +19,7 @@ resource "google_project_iam_custom_role" "deployer" {
     "aiplatform.endpoints.delete",
     "aiplatform.endpoints.deploy",
     "aiplatform.endpoints.get",
+    "aiplatform.endpoints.list",
     "aiplatform.endpoints.predict",
     "aiplatform.endpoints.undeploy",
     "aiplatform.endpoints.update",
@@ -28,6 +29,10 @@ resource "google_project_iam_custom_role" "deployer" {
     "aiplatform.models.update",
     "aiplatform.models.upload",
     "aiplatform.operations.list",
+    "cloudscheduler.jobs.create",
+    "cloudscheduler.jobs.delete",
+    "cloudscheduler.jobs.get",
+    "cloudscheduler.jobs.update",
     "logging.logEntries.list",
     "storage.buckets.list", # whose a bucket is, only the list of the project's own tells
   ]
@@ -54,6 +59,16 @@ resource "google_project_iam_custom_role" "invoker" {
 
   permissions = [
     "aiplatform.endpoints.predict",
+  ]
+}
+
+resource "google_project_iam_custom_role" "scheduler" {
+  role_id     = "slipwayScheduler"
+  title       = "Slipway scheduler"
+  description = "Takes a model off its endpoint. Vertex AI takes no condition on an endpoint's name."
+
+  permissions = [
+    "aiplatform.endpoints.undeploy",
   ]
 }
 

@@ -13,7 +13,7 @@ NEEDS = {
     "PATCH models": {"aiplatform.models.update"},
     "DELETE models": {"aiplatform.models.delete"},
     "POST endpoints": {"aiplatform.endpoints.create"},
-    "GET endpoints": {"aiplatform.endpoints.get"},
+    "GET endpoints": {"aiplatform.endpoints.get", "aiplatform.endpoints.list"},
     "PATCH endpoints": {"aiplatform.endpoints.update"},
     "DELETE endpoints": {"aiplatform.endpoints.delete"},
     "POST endpoints:deployModel": {"aiplatform.endpoints.deploy"},
@@ -27,6 +27,12 @@ NEEDS = {
     "GET batchPredictionJobs": {"aiplatform.batchPredictionJobs.get", "aiplatform.batchPredictionJobs.list"},
     "POST batchPredictionJobs:cancel": {"aiplatform.batchPredictionJobs.cancel"},
     "GET operations": {"aiplatform.operations.list"},
+    "GET jobs": {"cloudscheduler.jobs.get"},
+    "POST jobs": {"cloudscheduler.jobs.create", "iam.serviceAccounts.actAs"},
+    "PATCH jobs": {"cloudscheduler.jobs.update", "iam.serviceAccounts.actAs"},
+    "DELETE jobs": {"cloudscheduler.jobs.delete"},
+    # By a predefined role on the one repository.
+    "GET repositories": set(),
     "POST entries:list": {"logging.logEntries.list"},
     "GET buckets": {"storage.buckets.list", "storage.buckets.get"},
     "GET objects": {"storage.objects.get", "storage.objects.list"},
@@ -69,6 +75,13 @@ def test_the_deployer_may_do_what_the_verbs_do_and_nothing_more(
 
     assert deploy(place, "train") == 0
     assert deploy(place) == 0
+    text, account = (
+        (place / "deploy.toml").read_text(),
+        "slipway-scheduler@slipway-tests.iam.gserviceaccount.com",
+    )
+    (place / "deploy.toml").write_text(text.replace("[gcp]\n", f'[gcp]\nscheduler_account = "{account}"\n'))
+    for ttl in ("4h", "5h"):
+        assert deploy(place, "deploy-endpoint", "--ttl", ttl) == 0
     with (place / "deploy.toml").open("a") as settings:
         settings.write('[gcp.labels]\nteam = "forecasts"\n')
     assert deploy(weighed(place, 3)) == 0

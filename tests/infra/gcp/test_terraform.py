@@ -54,6 +54,7 @@ def test_only_the_accounts_that_run_things_are_handed_out_and_only_by_the_deploy
     assert {body["service_account_id"] for body in handed} == {
         "${google_service_account.serving.name}",
         "${google_service_account.builder.name}",
+        "${google_service_account.scheduler.name}",
     }
 
 
@@ -63,11 +64,12 @@ def test_the_bucket_is_nobody_else_s():
     assert bucket["public_access_prevention"] == "enforced"
     assert bucket["versioning"] == [{"enabled": True}]
     assert not bucket.get("force_destroy"), "models are never thrown away with what holds them"
-    done = {rule["action"][0]["type"]: rule["condition"][0] for rule in bucket["lifecycle_rule"]}
-    assert done == {
-        "Delete": {"days_since_noncurrent_time": 30},
-        "AbortIncompleteMultipartUpload": {"age": 7},
-    }
+    rules = [(rule["action"][0]["type"], rule["condition"][0]) for rule in bucket["lifecycle_rule"]]
+    assert rules == [
+        ("Delete", {"days_since_noncurrent_time": 30}),
+        ("AbortIncompleteMultipartUpload", {"age": 7}),
+        ("Delete", {"age": 7, "matches_prefix": ["_builds/"]}),
+    ]
 
 
 def test_every_address_that_is_named_is_there():
@@ -89,11 +91,8 @@ def test_what_it_prints_for_deploy_toml_is_what_deploy_toml_takes():
     filled = re.sub(r"\$\{var\.project\}", PROJECT, printed[1])
     filled = re.sub(r"\$\{var\.region\}", "us-central1", filled)
     filled = re.sub(r"\$\{google_storage_bucket\.models\.name\}", "models", filled)
-    filled = re.sub(
-        r"\$\{google_service_account\.serving\.email\}",
-        f"slipway-serving@{PROJECT}.iam.gserviceaccount.com",
-        filled,
-    )
+    account = r"\$\{google_service_account\.(\w+)\.email\}"
+    filled = re.sub(account, rf"slipway-\1@{PROJECT}.iam.gserviceaccount.com", filled)
     section = tomllib.loads(filled)["gcp"]
     image = "us-central1-docker.pkg.dev/my-project/slipway/serving:1"
     assert Gcp.model_validate({**section, "machine_type": "n2-standard-2", "image": image})
