@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from infra.local.asgi import Receive, Scope, Send
 from infra.local.cloud import Cloud, Operation
+from infra.local.cloudwatch import CloudWatch
 from infra.local.sagemaker.endpoints import EndpointOperations
 from infra.local.sagemaker.models import Models, let_moto_take_every_instance_type
 from infra.local.sagemaker.runtime import DataPlane
@@ -22,12 +23,12 @@ from infra.local.sagemaker.transforms.operations import TransformOperations
 class SageMaker:
     """The service; see `infra.local.cloud.Service`."""
 
-    def __init__(self, cloud: Cloud) -> None:
+    def __init__(self, cloud: Cloud, cloudwatch: CloudWatch) -> None:
         let_moto_take_every_instance_type()
         table = Endpoints()
         models, tags = Models(cloud), Tags(cloud)
-        self._endpoints = EndpointOperations(cloud, models, table)
-        self._data_plane = DataPlane(cloud, table)
+        self._endpoints = EndpointOperations(cloud, models, table, cloudwatch)
+        self._data_plane = DataPlane(cloud, table, cloudwatch)
         self._trainings = trainings = TrainingOperations(cloud)
         self._transforms = TransformOperations(cloud, models)
         self._operations: Mapping[str, Operation] = {

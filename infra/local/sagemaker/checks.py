@@ -24,6 +24,7 @@ NOUNS = {
     "transform-job": "transform job",
     "training-job": "training job",
 }
+SERVERLESS_MB = (1024, 2048, 3072, 4096, 5120, 6144)
 ENDED = ("InService", "Failed", "UpdateRollbackFailed", "OutOfService")
 
 
@@ -112,13 +113,15 @@ def environment(variables: Mapping[str, str]) -> None:
         raise refusal(f"Environment has {total} bytes in all, at most {ENVIRONMENT_BYTES} are allowed.")
 
 
-def variants(given: Sequence[Mapping[str, Any]]) -> None:
-    """Names are unique, and each variant is one model on instances."""
+def endpoint_config(request: Mapping[str, Any]) -> None:
+    """Names are unique, each variant is one model on instances or serverless, and what excludes another."""
+    given = request["ProductionVariants"]
     unique([variant["VariantName"] for variant in given])
     for number, variant in enumerate(given, start=1):
         place = f"productionVariants.{number}.member"
         if variant.get("ServerlessConfig"):
-            raise refusal(f"{place}.serverlessConfig: serverless endpoints are not run locally.")
+            _serverless(variant, f"{place}.serverlessConfig")
+            continue
         for member in ("ModelName", "InstanceType", "InitialInstanceCount"):
             if not variant.get(member):
                 name = member[0].lower() + member[1:]
@@ -126,6 +129,40 @@ def variants(given: Sequence[Mapping[str, Any]]) -> None:
                     f"1 validation error detected: Value null at '{place}.{name}' failed to satisfy "
                     "constraint: Member must not be null"
                 )
+
+
+def _serverless(variant: Mapping[str, Any], place: str) -> None:
+    config = variant["ServerlessConfig"]
+    memory, concurrency = config["MemorySizeInMB"], config["MaxConcurrency"]
+    if memory not in SERVERLESS_MB:
+        sizes = ", ".join(str(size) for size in SERVERLESS_MB)
+        raise refusal(f"{place}.memorySizeInMB is {memory}, expected one of {sizes}.")
+    if config.get("ProvisionedConcurrency", 0) > concurrency:
+        raise refusal(f"{place}.provisionedConcurrency is above the maxConcurrency of {concurrency}.")
+    if named := [one for one in ("InstanceType", "InitialInstanceCount") if variant.get(one)]:
+        raise refusal(f"{place} and {named[0]} were both given: a serverless variant has no instances.")
+
+
+def serverless_alone(request: Mapping[str, Any], models: Sequence[Mapping[str, Any]]) -> None:
+    """What a serverless endpoint cannot have. Source: developer guide, serverless-endpoints, exclusions."""
+    variants = request["ProductionVariants"]
+    if not any(one.get("ServerlessConfig") for one in variants):
+        return
+    excluded = {
+        "multiple production variants": len(variants) > 1,
+        "data capture": request.get("DataCaptureConfig"),
+        "asynchronous inference": request.get("AsyncInferenceConfig"),
+        "VPC configuration": any(model.get("VpcConfig") for model in models),
+        "network isolation": any(model.get("EnableNetworkIsolation") for model in models),
+    }
+    if found := [what for what, is_there in excluded.items() if is_there]:
+        raise refusal(f"Serverless endpoints do not support {found[0]}.")
+
+
+def convertible(is_serverless: bool, becomes_serverless: bool) -> None:
+    """An endpoint on instances cannot become serverless. Source: developer guide, serverless-endpoints."""
+    if becomes_serverless and not is_serverless:
+        raise refusal("Cannot update an endpoint on instances to a serverless endpoint configuration.")
 
 
 def unique(names: Sequence[str]) -> None:
@@ -152,6 +189,22 @@ def deletable(arn: str, status: str) -> None:
 def in_progress(arn: str) -> AwsError:
     """The endpoint is Creating, Updating, RollingBack or Deleting [A]."""
     return refusal(f'Cannot update in-progress endpoint "{arn}".')
+
+
+def scaled(resource: str) -> AwsError:
+    """The update would change the instance type of a variant that is scaled automatically."""
+    return refusal(
+        f"The update changes the instance type of {resource}, which is a target of automatic scaling: "
+        "deregister it first."
+    )
+
+
+def alarm_missing(name: str) -> AwsError:
+    """An auto-rollback configuration names an alarm that is not there."""
+    return refusal(
+        f'The alarm "{name}" in deploymentConfig.autoRollbackConfiguration could not be found. Please make '
+        'sure that it exists and that the role has the permission "cloudwatch:DescribeAlarms".'
+    )
 
 
 def known_variants(names: Sequence[str], there: Sequence[str], config: str) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.local import archives, processes
+from infra.local import archives, engines, processes
 from infra.local.cloud import Caller, Cloud
 from infra.local.containers import (
     RESTART_FIRST_S,
@@ -23,6 +23,7 @@ from infra.local.containers import (
     answers,
     standard_environment,
 )
+from infra.local.engines.asked import Folder
 from infra.local.errors import AwsError
 from infra.local.sagemaker.logs import LogStream
 from infra.local.settings import Settings
@@ -36,6 +37,13 @@ DOWNLOAD_FAILED = (
     'Failed to download model data for container "container_1" from URL: "{url}". Please ensure that there '
     "is an object located at the URL and that the role passed to CreateModel has permissions to download the "
     "object."
+)
+# Source: aws/deep-learning-containers issue 759.
+PULL_FAILED = "The role '{role}' does not have BatchGetImage permission for the image: '{image}'."
+# Source: aws/sagemaker-python-sdk issue 1835.
+NO_IMAGE = (
+    "Please make sure all images included in the model for the production variant {variant} exist, and that "
+    "the execution role used to create the model has permissions to access them."
 )
 EXTRACT_FAILED = (
     'Failed to extract model data archive from URL "{url}". Please ensure that the object located at the URL '
@@ -77,7 +85,10 @@ def of_endpoint(name: str, variant: str) -> Owner:
 
 @dataclass(frozen=True)
 class ContainerSpec:
-    """What one container is made of. `model_data` is an s3:// URL, or "" for an image with its own model."""
+    """What one container is made of. `model_data` is an s3:// URL, or "" for an image with its own model.
+
+    `caller` assumes the execution role.
+    """
 
     caller: Caller
     owner: Owner
@@ -99,8 +110,9 @@ class Container(Serving):
         self.log_stream = spec.owner.log_stream.format(instance=self.instance)
         self.log = LogStream(cloud, spec.caller, spec.owner.log_group, self.log_stream)
         self._cloud = cloud
-        self._place = cloud.settings.containers / self.instance
-        self._process: processes.Process | None = None
+        self._place = cloud.settings.places / self.instance
+        self._engine = engines.of(cloud.settings)
+        self._process: engines.Running | None = None
         self._stopping = threading.Lock()
 
     def start(self) -> None:
@@ -135,11 +147,24 @@ class Container(Serving):
 
     def _bring_up(self) -> None:
         try:
+            self._pull()
             self._unpack()
             self._launch()
         except OSError as error:  # no room for its directories, no more processes
             raise self._failed("The container could not be started.", error) from error
         self._await_first_ping()
+
+    def _pull(self) -> None:
+        """Nothing is pulled here, but the role must be allowed to."""
+        image = self.spec.image
+        try:
+            self._cloud.check_image(self.spec.caller, image)
+        except AwsError as error:
+            raise self._failed(PULL_FAILED.format(role=self.spec.caller.role, image=image), error) from error
+        try:
+            self._engine.check(image)
+        except engines.ImageMissing as error:
+            raise self._failed(NO_IMAGE.format(variant=self.spec.owner.variant), error) from error
 
     def _unpack(self) -> None:
         model = self._place / "opt" / "ml" / "model"
@@ -172,8 +197,19 @@ class Container(Serving):
         with self._idle:
             if self._closing.is_set():
                 raise StartFailed(f"The {self.spec.owner.kind} was stopped.")
-            self._process = processes.start(command, self.log.write)
+            self._process = self._engine.start(self._asked(command, port), self.log.write)
             self.port = port
+
+    def _asked(self, command: processes.Command, port: int) -> engines.Asked:
+        model = Folder(self._place / "opt" / "ml" / "model")
+        return engines.Asked(
+            command=command,
+            image=self.spec.image,
+            words=("serve",),
+            environment=platform_environment(self.spec),
+            folders={"/opt/ml/model": model},
+            port=port,
+        )
 
     def _await_first_ping(self) -> None:
         settings = self._cloud.settings
@@ -227,13 +263,14 @@ def unpack_object(cloud: Cloud, caller: Caller, url: str, destination: Path) -> 
 
 def environment_of(spec: ContainerSpec, settings: Settings, place: Path, port: int) -> dict[str, str]:
     """The container's whole environment: nothing of the local cloud's own goes in."""
-    return {
-        **standard_environment(settings, place),
-        "AWS_REGION": spec.caller.region,
-        "AWS_DEFAULT_REGION": spec.caller.region,
-        "SAGEMAKER_BIND_TO_PORT": str(port),
-        **spec.environment,
-    }
+    standard = standard_environment(settings, place)
+    return {**standard, "SAGEMAKER_BIND_TO_PORT": str(port), **platform_environment(spec)}
+
+
+def platform_environment(spec: ContainerSpec) -> dict[str, str]:
+    """What SageMaker itself sets, and what the model does."""
+    region = spec.caller.region
+    return {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, **spec.environment}
 
 
 def _make_read_only(model: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from infra.local.sagemaker.fleets import Group, Variant
+from infra.local.sagemaker.fleets import Group, Serverless, Variant
 from infra.local.sagemaker.states import Endpoint, Rollout
 
 Json = dict[str, Any]
@@ -21,6 +21,8 @@ def described(endpoint: Endpoint) -> Json:
     optional = {
         "ProductionVariants": [_variant(one, desired[name]) for name, one in endpoint.fleet.items()],
         "FailureReason": endpoint.failure,
+        "DataCaptureConfig": _capture(endpoint),
+        "AsyncInferenceConfig": endpoint.options.given,
         "LastDeploymentConfig": endpoint.deployment,
         "PendingDeploymentSummary": _pending(endpoint.pending) if endpoint.pending else None,
     }
@@ -39,35 +41,63 @@ def summarised(endpoint: Endpoint) -> Json:
     }
 
 
+def _capture(endpoint: Endpoint) -> Json | None:
+    capture = endpoint.options.capture
+    if capture is None:
+        return None
+    return {
+        "EnableCapture": True,
+        "CaptureStatus": "Started",
+        "CurrentSamplingPercentage": capture.percentage,
+        "DestinationS3Uri": capture.destination,
+        "KmsKeyId": capture.key,
+    }
+
+
 def _variant(group: Group, desired: Variant) -> Json:
     return {
         "VariantName": group.variant.name,
         "DeployedImages": [_image(group.variant.container.image, group.since)],
         "CurrentWeight": group.weight,
         "DesiredWeight": desired.weight,
-        "CurrentInstanceCount": len(group.containers),
-        "DesiredInstanceCount": desired.count,
+        **_size(group.variant, len(group.containers), desired),
     }
+
+
+def _size(now: Variant, count: int, desired: Variant) -> Json:
+    sizes: Json = {}
+    if now.serverless:
+        sizes["CurrentServerlessConfig"] = _serverless(now.serverless)
+    else:
+        sizes["CurrentInstanceCount"] = count
+    if desired.serverless:
+        return {**sizes, "DesiredServerlessConfig": _serverless(desired.serverless)}
+    return {**sizes, "DesiredInstanceCount": desired.count}
+
+
+def _serverless(limits: Serverless) -> Json:
+    provisioned = {"ProvisionedConcurrency": limits.provisioned} if limits.provisioned else {}
+    return {"MemorySizeInMB": limits.memory_mb, "MaxConcurrency": limits.concurrency, **provisioned}
 
 
 def _pending(rollout: Rollout) -> Json:
     return {
         "EndpointConfigName": rollout.config,
-        "ProductionVariants": [_pending_variant(one, rollout.since) for one in rollout.variants],
+        "ProductionVariants": [_pending_variant(one, rollout) for one in rollout.variants],
         "StartTime": rollout.since,
     }
 
 
-def _pending_variant(variant: Variant, since: float) -> Json:
+def _pending_variant(variant: Variant, rollout: Rollout) -> Json:
+    stage, runs = rollout.stage, rollout.fleet.get(variant.name)
     return {
         "VariantName": variant.name,
-        "DeployedImages": [_image(variant.container.image, since)],
-        "CurrentWeight": 0.0,
+        "DeployedImages": [_image(variant.container.image, rollout.since)],
+        "CurrentWeight": variant.weight if runs else 0.0,
         "DesiredWeight": variant.weight,
-        "CurrentInstanceCount": 0,
-        "DesiredInstanceCount": variant.count,
-        "InstanceType": variant.instance_type,
-        "VariantStatus": [{"Status": "Creating", "StartTime": since}],
+        **_size(variant, len(runs.containers) if runs else 0, variant),
+        **({"InstanceType": variant.instance_type} if variant.instance_type else {}),
+        "VariantStatus": [{"Status": stage.status, "StatusMessage": stage.message, "StartTime": stage.since}],
     }
 
 

@@ -34,13 +34,15 @@ class Invocation:
     endpoint: str
     target: str  # a variant, "" for any
     headers: Mapping[str, str]
-    streamed: bool
+    body: bytes
+    streamed: bool = False
+    is_queued: bool = False
 
 
-def invocation_of(scope: Scope, caller: Caller) -> Invocation:
+def invocation_of(scope: Scope, caller: Caller, body: bytes) -> Invocation:
     """What the request asks for; raises AwsError where a header breaks its limits."""
     _, _, name, route = scope["path"].split("/")
-    streamed = route == "invocations-response-stream"
+    streamed, is_queued = route == "invocations-response-stream", route == "async-invocations"
     if header(scope, b"x-amzn-sagemaker-target-model"):
         raise validation_error(
             f"Endpoint {name} is not a multi-model endpoint and does not support target model header."
@@ -48,11 +50,12 @@ def invocation_of(scope: Scope, caller: Caller) -> Invocation:
     given = {one: header(scope, (PREFIX + one).lower().encode()) for one in PASSED}
     for one, limit in LIMITS.items():
         _check(one, given[one], limit)
-    accept = header(scope, b"x-amzn-sagemaker-accept") if streamed else header(scope, b"accept")
-    plain = {"Content-Type": header(scope, b"content-type"), "Accept": accept}
+    accept = b"x-amzn-sagemaker-accept" if streamed or is_queued else b"accept"
+    kind = b"x-amzn-sagemaker-content-type" if is_queued else b"content-type"
+    plain = {"Content-Type": header(scope, kind), "Accept": header(scope, accept)}
     headers = {**plain, **{PREFIX + one: value for one, value in given.items()}}
     passed = {key: value for key, value in headers.items() if value}
-    return Invocation(caller, name, given["Target-Variant"], passed, streamed)
+    return Invocation(caller, name, given["Target-Variant"], passed, body, streamed, is_queued)
 
 
 def answer_headers(variant: str, container: Mapping[str, str], streamed: bool) -> list[tuple[str, str]]:
@@ -75,6 +78,39 @@ def not_found(caller: Caller, endpoint: str) -> AwsError:
 def unavailable() -> AwsError:
     """No container answers."""
     return AwsError(503, "ServiceUnavailable", "The service is unavailable. Try your call again.")
+
+
+def throttled() -> AwsError:
+    """More requests at once than a serverless endpoint may have. The message is null.
+
+    Source: opensearch-project/ml-commons issue 2429, which saw it so of another kind of endpoint.
+    """
+    return AwsError(400, "ThrottlingException", "", {"message": None})
+
+
+def not_ready(why: str) -> AwsError:
+    """A serverless endpoint's container is not to be had. Source: API_runtime_InvokeEndpoint."""
+    return AwsError(429, "ModelNotReadyException", why)
+
+
+def asynchronous_only(endpoint: str) -> AwsError:
+    """InvokeEndpoint on an asynchronous endpoint: a ValidationError, whose text is ours."""
+    return validation_error(
+        f"Endpoint {endpoint} has an AsyncInferenceConfig and does not support InvokeEndpoint: use "
+        "InvokeEndpointAsync."
+    )
+
+
+def not_asynchronous(endpoint: str) -> AwsError:
+    """InvokeEndpointAsync on another endpoint: a ValidationError, whose text is ours."""
+    return validation_error(
+        f"Endpoint {endpoint} has no AsyncInferenceConfig and does not support InvokeEndpointAsync."
+    )
+
+
+def answer_too_large(invocation: Invocation, limit: int) -> AwsError:
+    """A serverless endpoint's answer is over its limit; the text is ours."""
+    return model_error(invocation, 0, f"The response of container primary has more than {limit} bytes.")
 
 
 def model_error(invocation: Invocation, status: int, said: str) -> AwsError:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from infra.local.cloud import Caller, Cloud
@@ -89,20 +91,36 @@ class LogStream:
                     raise
                 self._create()
                 self._call("PutLogEvents", payload)
+        except AwsError as error:  # a role that may write no logs has none, in the cloud as well
+            _log.warning("%s: %d lines not put: %s", self.name, len(batch), error)
         except Exception:  # a lost line must not end the container's log
             _log.exception("%s: %d lines not put", self.name, len(batch))
 
     def _create(self) -> None:
-        names = {"logGroupName": self.group, "logStreamName": self.name}
-        for operation, keys in (("CreateLogGroup", ("logGroupName",)), ("CreateLogStream", tuple(names))):
-            try:
-                self._call(operation, {key: names[key] for key in keys})
-            except AwsError as error:
-                if error.code != "ResourceAlreadyExistsException":
-                    raise
+        try:
+            self._create_stream()
+        except AwsError as error:
+            if error.code != "ResourceNotFoundException":
+                raise
+            with _unless_there():
+                self._call("CreateLogGroup", {"logGroupName": self.group})
+            self._create_stream()
+
+    def _create_stream(self) -> None:
+        with _unless_there():
+            self._call("CreateLogStream", {"logGroupName": self.group, "logStreamName": self.name})
 
     def _call(self, operation: str, payload: dict[str, Any]) -> None:
         self._cloud.moto(self._caller, f"Logs_20140328.{operation}", payload)
+
+
+@contextmanager
+def _unless_there() -> Iterator[None]:
+    try:
+        yield
+    except AwsError as error:
+        if error.code != "ResourceAlreadyExistsException":
+            raise
 
 
 def _first_batch(lines: list[Event]) -> list[Event]:

@@ -58,10 +58,11 @@ class Models:
         checks.image(container.get("Image"))
         checks.environment(container.get("Environment", {}))
         role = request.get("ExecutionRoleArn")
-        if not role or not self._cloud.role_trusts(caller, role, SAGEMAKER):
+        source = arn(caller, "model", request["ModelName"])
+        if not role or not self._cloud.role_trusts(caller, role, SAGEMAKER, source):
             raise checks.role_invalid(role)
         if url := checks.model_data(container):
-            self._must_be_readable(caller, url, role)
+            self._must_be_readable(caller.assuming(role), url)
         with self._turn:
             self._must_be_free(caller, "model", request["ModelName"])
             return self._cloud.moto(caller, "CreateModel", request)
@@ -83,9 +84,10 @@ class Models:
     def create_endpoint_config(self, caller: Caller, request: Json) -> Json:
         """CreateEndpointConfig: the models must be there."""
         constraints.check("CreateEndpointConfig", request)
-        checks.variants(request["ProductionVariants"])
-        for variant in request["ProductionVariants"]:
-            self.describe_model(caller, {"ModelName": variant["ModelName"]})
+        checks.endpoint_config(request)
+        names = [variant["ModelName"] for variant in request["ProductionVariants"]]
+        models = [self.describe_model(caller, {"ModelName": name}) for name in names]
+        checks.serverless_alone(request, models)
         with self._turn:
             self._must_be_free(caller, "endpoint-config", request["EndpointConfigName"])
             return self._cloud.moto(caller, "CreateEndpointConfig", request)
@@ -115,13 +117,13 @@ class Models:
             return
         raise checks.already_there(arn(caller, kind, name))
 
-    def _must_be_readable(self, caller: Caller, url: str, role: str) -> None:
+    def _must_be_readable(self, caller: Caller, url: str) -> None:
         bucket, _, key = url.removeprefix("s3://").partition("/")
         try:
             self._cloud.open_object(caller, bucket, key).close()
         except AwsError as error:
             if error.status == 403:
-                raise checks.model_data_closed(url, role, caller.region) from None
+                raise checks.model_data_closed(url, caller.role, caller.region) from None
             raise checks.model_data_missing(url) from None
 
     def _all(self, caller: Caller, operation: str, member: str) -> list[Json]:

@@ -1,24 +1,26 @@
-"""The data plane: InvokeEndpoint and its streaming sister, carried from a caller to a container."""
+"""The data plane: InvokeEndpoint and its sisters, carried from a caller to a container."""
 
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from infra.local.asgi import CallerLeft, Receive, Scope, Send, body_within, send_answer, while_there
 from infra.local.cloud import Cloud
+from infra.local.cloudwatch import CloudWatch
 from infra.local.errors import Answer, AwsError, as_rest_json
-from infra.local.sagemaker import eventstream, fleets, invocations
-from infra.local.sagemaker.containers import Container
-from infra.local.sagemaker.invocations import Invocation
-from infra.local.sagemaker.states import Endpoints, Key
+from infra.local.sagemaker import eventstream, invocations
+from infra.local.sagemaker.asynchronous import Backlogs
+from infra.local.sagemaker.calls import Calls
+from infra.local.sagemaker.capturing import Captured, Captures, Message
+from infra.local.sagemaker.fleets import Place
+from infra.local.sagemaker.invocations import PREFIX, Invocation
+from infra.local.sagemaker.states import Endpoint, Endpoints
 
 if TYPE_CHECKING:
     import aiohttp
-
-# Under uvicorn's 5 s, so that no connection is used in the moment in which the container closes it.
-KEEP_ALIVE_S = 3.0
-# A body over the limit is still read, so that the answer reaches the caller; not without end.
 
 _log = logging.getLogger(__name__)
 
@@ -27,12 +29,23 @@ class BodyTooLarge(Exception):
     """The request's body is over the limit."""
 
 
-class DataPlane:
-    """What answers on /endpoints/{name}/invocations, on the event loop."""
+@dataclass(frozen=True)
+class Asked:
+    """A request that is to be answered whole, and the endpoint as it was then."""
 
-    def __init__(self, cloud: Cloud, endpoints: Endpoints) -> None:
-        self._cloud, self._endpoints = cloud, endpoints
-        self._session: aiohttp.ClientSession | None = None
+    endpoint: Endpoint
+    invocation: Invocation
+    send: Send
+
+
+class DataPlane:
+    """What answers on /endpoints/{name}/invocations and beside it, on the event loop."""
+
+    def __init__(self, cloud: Cloud, endpoints: Endpoints, cloudwatch: CloudWatch) -> None:
+        self._cloud = cloud
+        self._calls = Calls(endpoints, cloudwatch)
+        self._captures = Captures(cloud)
+        self._backlogs = Backlogs(cloud, self._calls, cloudwatch)
 
     async def invoke(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one invocation, whatever happens."""
@@ -41,13 +54,14 @@ class DataPlane:
             body = await body_within(receive, limit)
             if body is None:
                 raise BodyTooLarge(f"HTTP content length exceeded {limit} bytes.")
-            invocation = invocations.invocation_of(scope, self._cloud.caller_of(scope))
-            answering = self._answer(invocation, body, send)
-            if invocation.streamed:
+            invocation = invocations.invocation_of(scope, self._cloud.caller_of(scope), body)
+            if invocation.is_queued:
+                await send_answer(send, self._backlogs.accept(scope, invocation))
+            elif invocation.streamed:
                 # Whoever leaves a stream midway gives its place in the container back.
-                await while_there(receive, answering)
+                await while_there(receive, self._answer(invocation, send))
             else:
-                await answering
+                await self._answer(invocation, send)
         except BodyTooLarge as large:
             # Plain text: the limit sits in front of the service. boto3 makes the code "413" of it.
             await send_answer(send, Answer(413, str(large).encode(), (("content-type", "text/plain"),)))
@@ -57,90 +71,47 @@ class DataPlane:
             _log.info("left before the end: %s", scope["path"])
 
     async def close(self) -> None:
-        """Closes the connections to the containers."""
-        if self._session:
-            await self._session.close()
+        """Closes the connections to the containers, and puts what was captured."""
+        await self._backlogs.close()
+        await self._calls.close()
+        self._captures.close()
 
-    async def _answer(self, invocation: Invocation, body: bytes, send: Send) -> None:
-        while True:
-            container = self._enter(invocation)
-            try:
-                return await self._exchange(container, invocation, body, send)
-            except ConnectionRefusedError:
-                # Nothing was sent: another container may take it, until none is left that answers.
-                container.healthy = False
-            finally:
-                container.leave()
+    async def _answer(self, invocation: Invocation, send: Send) -> None:
+        endpoint, settings = self._calls.serving(invocation), self._cloud.settings
+        if endpoint.options.queueing:
+            raise invocations.asynchronous_only(endpoint.name)
+        if endpoint.is_serverless and len(invocation.body) > settings.serverless_payload_bytes:
+            raise BodyTooLarge(f"HTTP content length exceeded {settings.serverless_payload_bytes} bytes.")
+        if invocation.streamed:
+            stream = partial(_stream_back, invocation, send)
+            return await self._calls.carry(invocation, settings.stream_timeout_s, stream)
+        whole = partial(self._pass_back, Asked(endpoint, invocation, send))
+        return await self._calls.carry(invocation, settings.invocation_timeout_s, whole)
 
-    def _enter(self, invocation: Invocation) -> Container:
-        """A container with a place taken in it, to be given back with `leave`."""
-        key = Key.of(invocation.caller, invocation.endpoint)
-        while True:
-            endpoint = self._endpoints.find(key)
-            if endpoint is None or not endpoint.serves:
-                raise invocations.not_found(invocation.caller, invocation.endpoint)
-            if invocation.target and invocation.target not in endpoint.fleet:
-                text = f"Variant {invocation.target} not found for endpoint {invocation.endpoint}."
-                raise invocations.validation_error(text)
-            container = fleets.choose(endpoint.fleet, invocation.target)
-            if container is None:
-                raise invocations.unavailable()
-            if container.enter():
-                return container
-            # It retires: the endpoint points at another fleet by now.
-
-    async def _exchange(self, container: Container, invocation: Invocation, body: bytes, send: Send) -> None:
-        import aiohttp
-
-        settings = self._cloud.settings
-        seconds = settings.stream_timeout_s if invocation.streamed else settings.invocation_timeout_s
-        request = self._http().post(
-            f"http://127.0.0.1:{container.port}/invocations",
-            data=body,
-            headers=invocation.headers,
-            timeout=aiohttp.ClientTimeout(total=seconds),
-            allow_redirects=False,
-        )
-        try:
-            async with request as answer:
-                if answer.status // 100 != 2:
-                    said = (await answer.read()).decode("utf-8", "replace")
-                    raise invocations.model_error(invocation, answer.status, said)
-                await _pass_back(answer, container, invocation, send)
-        except TimeoutError:
-            raise invocations.model_error(invocation, 0, invocations.TIMED_OUT) from None
-        except aiohttp.ClientConnectorError as error:
-            raise ConnectionRefusedError(str(error)) from error
-        except aiohttp.ClientError as error:
-            text = f"The connection to container primary broke before its answer was whole: {error}"
-            raise invocations.model_error(invocation, 0, text) from error
-
-    def _http(self) -> aiohttp.ClientSession:
-        import aiohttp
-
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
+    async def _pass_back(self, asked: Asked, place: Place, answer: aiohttp.ClientResponse) -> None:
+        invocation, body = asked.invocation, await answer.read()
+        limit = self._cloud.settings.serverless_payload_bytes
+        if place.group.pool and len(body) > limit:
+            raise invocations.answer_too_large(invocation, limit)
+        variant = place.group.variant.name
+        if capture := asked.endpoint.options.capture:
+            captured = Captured(
+                variant=variant,
+                asked=Message(invocation.body, invocation.headers.get("Content-Type", "")),
+                answered=Message(body, answer.headers.get("Content-Type", "")),
+                inference_id=invocation.headers.get(f"{PREFIX}Inference-Id", ""),
             )
-        return self._session
+            self._captures.take(capture, place.container.spec.caller, invocation.endpoint, captured)
+        headers = invocations.answer_headers(variant, answer.headers, streamed=False)
+        await send_answer(asked.send, Answer(200, body, tuple(headers)))
 
 
-async def _pass_back(
-    answer: aiohttp.ClientResponse, container: Container, invocation: Invocation, send: Send
+async def _stream_back(
+    invocation: Invocation, send: Send, place: Place, answer: aiohttp.ClientResponse
 ) -> None:
-    headers = invocations.answer_headers(container.spec.owner.variant, answer.headers, invocation.streamed)
-    if invocation.streamed:
-        await _stream_back(answer, headers, send)
-    else:
-        await send_answer(send, Answer(200, await answer.read(), tuple(headers)))
-
-
-async def _stream_back(answer: aiohttp.ClientResponse, headers: list[tuple[str, str]], send: Send) -> None:
     import aiohttp
 
+    headers = invocations.answer_headers(place.group.variant.name, answer.headers, streamed=True)
     pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
     pairs.append((b"content-type", eventstream.CONTENT_TYPE.encode()))
     await send({"type": "http.response.start", "status": 200, "headers": pairs})
@@ -154,6 +125,6 @@ async def _stream_back(answer: aiohttp.ClientResponse, headers: list[tuple[str, 
     except aiohttp.ClientError as error:
         last = eventstream.stream_error("StreamBroken", f"The connection to the model broke: {error}")
     except Exception:
-        _log.exception("a stream broke off here")
+        _log.exception("a stream of %s broke off here", invocation.endpoint)
         last = eventstream.internal_failure("The stream processing failed. Try your request again.")
     await send({"type": "http.response.body", "body": last})

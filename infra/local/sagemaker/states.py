@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from infra.local.cloud import Caller
-from infra.local.sagemaker.fleets import Fleet, Variant
+from infra.local.sagemaker import fleets
+from infra.local.sagemaker.fleets import Fleet, Group, Variant
+from infra.local.sagemaker.options import Options
+from infra.local.sagemaker.shifting import Plan, plan_of
 
+ALL_AT_ONCE = plan_of(None, 1)
 # Source: DescribeEndpoint's EndpointStatus. "" is an endpoint that is not there.
 CHANGES: Mapping[str, frozenset[str]] = {
     "": frozenset({"Creating"}),
     "Creating": frozenset({"InService", "Failed"}),
     "InService": frozenset({"Updating", "Deleting"}),
-    "Updating": frozenset({"InService", "RollingBack"}),
-    "RollingBack": frozenset({"InService", "UpdateRollbackFailed"}),
+    "Updating": frozenset({"Updating", "InService", "RollingBack"}),
+    "RollingBack": frozenset({"RollingBack", "InService", "UpdateRollbackFailed"}),
     "Failed": frozenset({"Deleting"}),
     "UpdateRollbackFailed": frozenset({"Deleting"}),
     "Deleting": frozenset({""}),
@@ -39,12 +44,29 @@ class Key:
 
 
 @dataclass(frozen=True)
+class Stage:
+    """What is being done for a new version: a VariantStatus, and since when (seconds since the epoch)."""
+
+    status: str
+    message: str
+    since: float
+
+
+@dataclass(frozen=True)
 class Rollout:
-    """What an endpoint is about to serve: DescribeEndpoint's PendingDeploymentSummary."""
+    """What an endpoint is about to serve: DescribeEndpoint's PendingDeploymentSummary.
+
+    `fleet` is what of it takes requests by now, `share` how much of them.
+    """
 
     config: str
     variants: tuple[Variant, ...]
     since: float
+    stage: Stage
+    options: Options
+    plan: Plan = ALL_AT_ONCE
+    fleet: Fleet = field(default_factory=dict)
+    share: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -62,12 +84,18 @@ class Endpoint:
     desired: Mapping[str, Variant] = field(default_factory=dict)
     pending: Rollout | None = None
     failure: str = ""
+    options: Options = Options()
     deployment: Mapping[str, Any] | None = None  # the UpdateEndpoint's DeploymentConfig
 
     @property
     def serves(self) -> bool:
         """Whether requests are answered: also while a new version is made ready beside."""
         return self.status in ("InService", "Updating", "RollingBack", "UpdateRollbackFailed")
+
+    @property
+    def is_serverless(self) -> bool:
+        """Whether its containers come and go with the requests."""
+        return any(one.pool for one in self.fleet.values())
 
 
 class Endpoints:
@@ -107,3 +135,13 @@ class Endpoints:
             else:
                 del self._now[key]
             return after
+
+
+def draw(endpoint: Endpoint, target: str) -> Group | None:
+    """The group for one request as `fleets.choose` has it, of the new fleet for its share of the traffic."""
+    pending = endpoint.pending
+    if pending and pending.share > random.random():  # noqa: S311 - no secret
+        group = fleets.choose(pending.fleet, target)
+        if group:
+            return group
+    return fleets.choose(endpoint.fleet, target)

@@ -14,6 +14,7 @@ class Tags:
     """The operations on the tags of models, endpoint configurations and endpoints."""
 
     def __init__(self, cloud: Cloud) -> None:
+        _let_moto_tell_arns()
         self._cloud = cloud
 
     def add_tags(self, caller: Caller, request: Json) -> Json:
@@ -37,3 +38,14 @@ class Tags:
         kind, _, name = resource.split(":")[-1].partition("/")
         if kind in models.DESCRIBED:
             models.found(self._cloud, caller, kind, name)
+
+
+def _let_moto_tell_arns() -> None:
+    """moto's endpoint configurations have a tuple for an ARN, which the index of tags would show as text."""
+    from moto.sagemaker.models import FakeEndpointConfig
+
+    setattr(FakeEndpointConfig, "arn", property(_arn, lambda _self, _arn: None))  # noqa: B010 - mypy
+
+
+def _arn(config: Any) -> str:
+    return str(config.endpoint_config_arn)

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from infra.local import environments
+from infra.local.engines.asked import Asked, Folder
 from infra.local.processes import Command
-from infra.local.sagemaker.trainings.paths import Folders
+from infra.local.sagemaker.trainings.paths import OPT_ML, Folders
 from infra.local.sagemaker.trainings.states import Job
 from infra.local.settings import Settings
 
@@ -25,7 +26,8 @@ PROGRAMS: Mapping[str, tuple[str, ...]] = {"sm_drivers": ("",), "code": (".py", 
 def make(folders: Folders, job: Job) -> None:
     """Makes the folders of a container with its configuration in them, and its Python environment."""
     folders.make()
-    environments.make(folders.python)
+    if not folders.literal:  # an image has its own
+        environments.make(folders.python)
     for name, content in configuration(folders, job).items():
         (folders.config / name).write_text(json.dumps(content))
 
@@ -35,7 +37,9 @@ def configuration(folders: Folders, job: Job) -> dict[str, Any]:
     given = job.request.get("HyperParameters", {})
     return {
         "hyperparameters.json": {name: folders.rewritten(value) for name, value in given.items()},
-        "resourceconfig.json": _resources(job.request["ResourceConfig"]["InstanceType"]),
+        "resourceconfig.json": _resources(
+            job.request["ResourceConfig"]["InstanceType"], "eth0" if folders.literal else "lo"
+        ),
         "inputdataconfig.json": {
             one["ChannelName"]: _channel(one) for one in job.request.get("InputDataConfig", ())
         },
@@ -57,18 +61,27 @@ def command(folders: Folders, job: Job, settings: Settings) -> Command:
     )
 
 
+def asked(folders: Folders, job: Job, settings: Settings) -> Asked:
+    """The container: of the job's image, or the process that stands in for it."""
+    given = job.request["AlgorithmSpecification"]
+    entrypoint = tuple(given.get("ContainerEntrypoint", ()))
+    return Asked(
+        command=command(folders, job, settings),
+        image=given.get("TrainingImage", ""),
+        words=(*(() if entrypoint else ("train",)), *given.get("ContainerArguments", ())),
+        environment=_told(folders, job),
+        entrypoint=entrypoint,
+        folders={OPT_ML: Folder(folders.ml, writable=True)},
+    )
+
+
 def variables(folders: Folders, job: Job) -> dict[str, str]:
-    """The container's whole environment: nothing of the local cloud's own, but for what pip needs."""
-    given = job.request.get("Environment", {})
+    """The process's whole environment: nothing of the local cloud's own, but for what pip needs."""
     container = {
         "LANG": "C.UTF-8",
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
-        "AWS_REGION": job.caller.region,
-        "AWS_DEFAULT_REGION": job.caller.region,
-        "TRAINING_JOB_NAME": job.name,
-        "TRAINING_JOB_ARN": job.arn,
-        **{name: folders.rewritten(value) for name, value in given.items()},
+        **_told(folders, job),
         # The container's own places, whatever the job asks for.
         "SAGEMAKER_BASE_DIR": str(folders.ml),
         "HOME": str(folders.place / "home"),
@@ -77,7 +90,19 @@ def variables(folders: Folders, job: Job) -> dict[str, str]:
     return environments.variables(folders.python, container)
 
 
-def _resources(instance_type: str) -> dict[str, Any]:
+def _told(folders: Folders, job: Job) -> dict[str, str]:
+    """What SageMaker itself sets, and what the job does."""
+    given = job.request.get("Environment", {})
+    return {
+        "AWS_REGION": job.caller.region,
+        "AWS_DEFAULT_REGION": job.caller.region,
+        "TRAINING_JOB_NAME": job.name,
+        "TRAINING_JOB_ARN": job.arn,
+        **{name: folders.rewritten(value) for name, value in given.items()},
+    }
+
+
+def _resources(instance_type: str, interface: str) -> dict[str, Any]:
     group = {"instance_group_name": GROUP, "instance_type": instance_type, "hosts": [HOST]}
     return {
         "current_host": HOST,
@@ -85,7 +110,7 @@ def _resources(instance_type: str) -> dict[str, Any]:
         "current_group_name": GROUP,
         "hosts": [HOST],
         "instance_groups": [group],
-        "network_interface_name": "lo",  # eth0 in a container; here it is the one that is surely there
+        "network_interface_name": interface,  # of a process's the one that is surely there
     }
 
 

@@ -33,9 +33,10 @@ class TrainingOperations:
         """CreateTrainingJob: nothing is recorded of what is refused."""
         constraints.check("CreateTrainingJob", request)
         rules.request(request)
-        if not self._cloud.role_trusts(caller, request["RoleArn"], SAGEMAKER):
+        source = arn(caller, "training-job", request["TrainingJobName"])
+        if not self._cloud.role_trusts(caller, request["RoleArn"], SAGEMAKER, source):
             raise rules.role_not_assumed(request["RoleArn"])
-        self._must_have_data(caller, request)
+        self._must_have_data(caller.assuming(request["RoleArn"]), request)
         self._must_have_buckets(caller, request)
         job = _new(caller, request)
         with self._turn:

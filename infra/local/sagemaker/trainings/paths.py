@@ -1,7 +1,8 @@
 """The folders of a job's container: /opt/ml is a private folder, since a process has no mount of its own.
 
 So the literal path is rewritten in what SageMaker hands to a container, and in the programs that travel with
-the job. What a script makes of `"/opt/" + "ml"` cannot be seen: scripts read the environment's variables.
+the job. What a script makes of `"/opt/" + "ml"` cannot be seen: scripts read the environment's variables. A
+container of a real image has the folder at its literal path, and nothing is rewritten.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ PROGRAM_BYTES = 2 * 1024 * 1024  # more is no program
 
 @dataclass(frozen=True)
 class Folders:
-    """The private folders of one job."""
+    """The private folders of one job; `literal` where its container has them as /opt/ml."""
 
     place: Path
+    literal: bool = False
 
     @property
     def ml(self) -> Path:
@@ -59,7 +61,7 @@ class Folders:
 
     def of(self, path: str) -> Path:
         """The private folder that stands for a path below /opt/ml."""
-        return Path(self.rewritten(path))
+        return Path(self._private(path))
 
     def make(self) -> None:
         """Makes every folder that a container has when it starts."""
@@ -68,7 +70,10 @@ class Folders:
             folder.mkdir(parents=True, exist_ok=True)
 
     def rewritten(self, text: str) -> str:
-        """The text with the private folder in place of /opt/ml."""
+        """The text with the private folder in place of /opt/ml, where the container needs it."""
+        return text if self.literal else self._private(text)
+
+    def _private(self, text: str) -> str:
         return _LITERAL.sub(lambda _: str(self.ml), text)
 
     def rewrite_programs(self, folder: Path, suffixes: tuple[str, ...]) -> None:

@@ -12,9 +12,10 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from infra.local import processes
-from infra.local.cloud import Cloud
+from infra.local import engines
+from infra.local.cloud import Caller, Cloud
 from infra.local.errors import AwsError
+from infra.local.sagemaker.containers import PULL_FAILED
 from infra.local.sagemaker.logs import LogStream
 from infra.local.sagemaker.trainings import artifacts, channels, container, metrics
 from infra.local.sagemaker.trainings.channels import DownloadFailed
@@ -25,8 +26,17 @@ from infra.local.sagemaker.trainings.states import Job, Jobs
 
 GROUP = "/aws/sagemaker/TrainingJobs"
 REASON_BYTES = 1024  # Source: your-algorithms-training-algo-output
+# Source: aws/sagemaker-python-sdk issue 1968.
+NO_IMAGE = (
+    "ClientError: Cannot pull algorithm container. Either the image does not exist or its permissions are "
+    "incorrect."
+)
 INTERNAL = "InternalServerError: We encountered an internal error. Please try again."
 _log = logging.getLogger(__name__)
+
+
+class PullFailed(Exception):
+    """The execution role may not pull the image; the message is the job's FailureReason."""
 
 
 class _Ended(Exception):
@@ -38,13 +48,16 @@ class Run:
 
     def __init__(self, cloud: Cloud, jobs: Jobs, job: Job) -> None:
         self._cloud, self._jobs, self._job, self._key = cloud, jobs, job, job.key
-        self._folders = Folders(cloud.settings.containers / f"training-{secrets.token_hex(8)}")
-        self._log = LogStream(cloud, job.caller, GROUP, f"{job.name}/{container.HOST}-{int(time.time())}")
+        self._caller = job.caller.assuming(job.request["RoleArn"])
+        self._engine = engines.of(cloud.settings)
+        place = cloud.settings.places / f"training-{secrets.token_hex(8)}"
+        self._folders = Folders(place, literal=self._engine.has_paths)
+        self._log = LogStream(cloud, self._caller, GROUP, f"{job.name}/{container.HOST}-{int(time.time())}")
         self._wanted = metrics.definitions(job.request["AlgorithmSpecification"].get("MetricDefinitions", ()))
         self._metrics: dict[str, metrics.Reading] = {}
-        self._checkpoints = _checkpoints(cloud, job, self._folders)
+        self._checkpoints = _checkpoints(cloud, self._caller, job, self._folders)
         self._lock = threading.Lock()
-        self._process: processes.Process | None = None
+        self._process: engines.Running | None = None
         self._asked = threading.Event()  # to stop
         self._abandoned = False
         self._thread = threading.Thread(target=self._run, name=f"training {job.name}", daemon=True)
@@ -75,7 +88,7 @@ class Run:
             model = self._upload(failure)
         except _Ended:
             pass
-        except DownloadFailed as error:
+        except (DownloadFailed, PullFailed) as error:
             failure = self._told(str(error))
         except AwsError as error:
             failure = self._told(f"ClientError: Artifact upload failed:{error}")
@@ -91,23 +104,37 @@ class Run:
 
     def _download(self) -> None:
         self._enter("Downloading", started=time.time())
+        self._pull()
         container.make(self._folders, self._job)
         for one in self._job.request.get("InputDataConfig", ()):
             folder = self._folders.channel(one["ChannelName"])
             source = one["DataSource"]["S3DataSource"]
-            for _ in channels.download(self._cloud, self._job.caller, source, folder):
+            for _ in channels.download(self._cloud, self._caller, source, folder):
                 self._go_on()
             if one["ChannelName"] in container.PROGRAMS:
                 self._folders.rewrite_programs(folder, container.PROGRAMS[one["ChannelName"]])
         if self._checkpoints:
             self._checkpoints.fetch(self._go_on)
 
+    def _pull(self) -> None:
+        """Nothing is pulled here, but the role must be allowed to."""
+        image = self._job.request["AlgorithmSpecification"].get("TrainingImage", "")
+        try:
+            self._cloud.check_image(self._caller, image)
+        except AwsError as error:
+            raise PullFailed(PULL_FAILED.format(role=self._caller.role, image=image)) from error
+        try:
+            self._engine.check(image)
+        except engines.ImageMissing as error:
+            self._log.write(str(error))
+            raise PullFailed(NO_IMAGE) from error
+
     def _train(self) -> int:
         """The container's exit status, negative for the signal that ended it."""
         self._enter("Training")
-        command = container.command(self._folders, self._job, self._cloud.settings)
+        asked = container.asked(self._folders, self._job, self._cloud.settings)
         if not self._wanted:
-            return self._run_to_its_end(command, self._log.write)
+            return self._run_to_its_end(asked, self._log.write)
         finder = metrics.Finder(self._wanted, self._note, self._log.write)
 
         def hear(line: str) -> None:
@@ -115,14 +142,14 @@ class Run:
             finder.look(line)
 
         try:
-            return self._run_to_its_end(command, hear)
+            return self._run_to_its_end(asked, hear)
         finally:
             finder.close()
 
-    def _run_to_its_end(self, command: processes.Command, hear: Callable[[str], None]) -> int:
+    def _run_to_its_end(self, asked: engines.Asked, hear: Callable[[str], None]) -> int:
         with self._lock:
             self._go_on()
-            self._process = processes.start(command, hear)
+            self._process = self._engine.start(asked, hear)
         status = self._process.wait(self._seconds_left())
         if status is None:
             self._jobs.stop(self._key, exceeded=True)
@@ -169,7 +196,7 @@ class Run:
             return ""
         path = self._job.request["OutputDataConfig"]["S3OutputPath"].rstrip("/")
         url = f"{path}/{self._job.name}/output/{name}"
-        artifacts.upload(self._cloud, self._job.caller, archive, url)
+        artifacts.upload(self._cloud, self._caller, archive, url)
         archive.unlink()
         return url
 
@@ -196,12 +223,12 @@ def remove(place: Path) -> None:
     shutil.rmtree(place, ignore_errors=True)
 
 
-def _checkpoints(cloud: Cloud, job: Job, folders: Folders) -> Checkpoints | None:
+def _checkpoints(cloud: Cloud, caller: Caller, job: Job, folders: Folders) -> Checkpoints | None:
     given = job.request.get("CheckpointConfig")
     if not given:
         return None
     folder = folders.of(given.get("LocalPath", CHECKPOINTS))
-    return Checkpoints(cloud, job.caller, given["S3Uri"], folder)
+    return Checkpoints(cloud, caller, given["S3Uri"], folder)
 
 
 def _start_of(failure: Path) -> str:

@@ -31,17 +31,20 @@ class Source:
         return f"{self.bucket}/{self.key}"
 
 
-def found(cloud: Cloud, caller: Caller, request: dict[str, Any], role: str) -> tuple[Source, ...]:
-    """The objects in the order of their keys, or of the manifest. Raises AwsError if there is none."""
+def found(cloud: Cloud, caller: Caller, request: dict[str, Any]) -> tuple[Source, ...]:
+    """The objects in the order of their keys, or of the manifest; `caller` assumes the execution role.
+
+    Raises AwsError if there is none, or none that the role may list.
+    """
     place = request["TransformInput"]["DataSource"]["S3DataSource"]
     url, output = place["S3Uri"], split(request["TransformOutput"]["S3OutputPath"])[1]
     if place["S3DataType"] == "ManifestFile":
-        return _listed(_manifest(cloud, caller, url, role), output)
+        return _listed(_manifest(cloud, caller, url), output)
     bucket, prefix = split(url)
     # What the console makes for a folder is no data.
-    keys = [key for key in _keys(cloud, caller, url, role) if not key.endswith("/")]
+    keys = [key for key in _keys(cloud, caller, url) if not key.endswith("/")]
     if not keys:
-        raise nothing_found(url, caller.region, role)
+        raise nothing_found(url, caller)
     return tuple(Source(bucket, key, output_key(output, relative(key, prefix))) for key in keys)
 
 
@@ -70,28 +73,28 @@ def share(sources: Sequence[Source], number: int, instances: int) -> tuple[Sourc
     return tuple(sources[number::instances])
 
 
-def nothing_found(url: str, region: str, role: str) -> AwsError:
+def nothing_found(url: str, caller: Caller) -> AwsError:
     """Source: amazon-sagemaker-examples issue 2270."""
     return refusal(
         f'No S3 objects found under S3 URL "{url}" given in input data source. Please ensure that the bucket '
-        f"exists in the selected region ({region}), that objects exist under that S3 prefix, and that the "
-        f'role "{role}" has "s3:ListBucket" permissions on bucket "{split(url)[0]}".'
+        f"exists in the selected region ({caller.region}), that objects exist under that S3 prefix, and that "
+        f'the role "{caller.role}" has "s3:ListBucket" permissions on bucket "{split(url)[0]}".'
     )
 
 
-def _keys(cloud: Cloud, caller: Caller, url: str, role: str) -> list[str]:
+def _keys(cloud: Cloud, caller: Caller, url: str) -> list[str]:
     try:
         return cloud.list_keys(caller, *split(url))
     except AwsError:
-        raise nothing_found(url, caller.region, role) from None
+        raise nothing_found(url, caller) from None
 
 
-def _manifest(cloud: Cloud, caller: Caller, url: str, role: str) -> list[Any]:
+def _manifest(cloud: Cloud, caller: Caller, url: str) -> list[Any]:
     try:
         with cloud.open_object(caller, *split(url)) as stream:
             text = stream.read(MANIFEST_BYTES)
     except AwsError:
-        raise nothing_found(url, caller.region, role) from None
+        raise nothing_found(url, caller) from None
     try:
         manifest = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -78,19 +78,20 @@ class TransformOperations:
     def _plan(self, job: TransformJob) -> Plan:
         model = self._models.describe_model(job.caller, {"ModelName": job.request["ModelName"]})
         role = model["ExecutionRoleArn"]
-        if not self._cloud.role_trusts(job.caller, role, SAGEMAKER):
+        if not self._cloud.role_trusts(job.caller, role, SAGEMAKER, job.arn):
             raise checks.role_invalid(role)
+        assumed = job.caller.assuming(role)
         return Plan(
-            sources=inputs.found(self._cloud, job.caller, job.request, role),
+            sources=inputs.found(self._cloud, assumed, job.request),
             handling=_handling(job.request),
             client=_client(job.request),
-            container=self._container(job, checks.container_of(model)),
+            container=self._container(job, assumed, checks.container_of(model)),
         )
 
-    def _container(self, job: TransformJob, container: Json) -> ContainerSpec:
+    def _container(self, job: TransformJob, assumed: Caller, container: Json) -> ContainerSpec:
         own = {**parameters.environment(job.request), **job.request.get("Environment", {})}
         return ContainerSpec(
-            caller=job.caller,
+            caller=assumed,
             owner=_owner(job),
             image=container["Image"],
             model_data=checks.model_data(container),

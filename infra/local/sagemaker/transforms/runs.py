@@ -13,7 +13,7 @@ from infra.local.containers import stop_all
 from infra.local.errors import AwsError
 from infra.local.sagemaker import fleets
 from infra.local.sagemaker.containers import Container, ContainerSpec, StartFailed
-from infra.local.sagemaker.rollouts import SERVICE_FAILED
+from infra.local.sagemaker.launches import SERVICE_FAILED
 from infra.local.sagemaker.states import Key
 from infra.local.sagemaker.transforms import failures, inputs, parameters
 from infra.local.sagemaker.transforms.datalog import DataLog
@@ -124,13 +124,14 @@ class Runs:
 
     def _instance(self, run: Run, number: int) -> list[FileFailed]:
         container = run.containers[number]
-        log = DataLog(self._cloud, run.job.caller, f"{container.log_stream}/data-log")
+        assumed = run.plan.container.caller
+        log = DataLog(self._cloud, assumed, f"{container.log_stream}/data-log")
         poster = Poster(container, run.plan.client, run.halted)
         try:
             chosen = parameters.resolved(run.job.request, parameters.answered(container.port))
             log.parameters(chosen)
             sources = inputs.share(run.plan.sources, number, len(run.containers))
-            instance = Instance(self._cloud, run.job.caller, run.plan.handling, run.halted)
+            instance = Instance(self._cloud, assumed, run.plan.handling, run.halted)
             return instance.work(sources, poster, chosen, log)
         except JobFailed:
             _halt_soon(run)  # the other instances need not go on

@@ -16,6 +16,7 @@ import boto3
 import daemon
 import pytest
 from botocore.config import Config
+from roles import make_role
 from waiting import until
 
 ROOT = Path(__file__).parents[4]
@@ -45,6 +46,11 @@ SETTINGS = {
     "TRAINING_STOP_GRACE_S": "3",
     "CHECKPOINT_INTERVAL_S": "0.1",
     "TRANSFORM_STARTUP_S": "8",
+    "TIME_SCALE": "0.01",
+    "SERVERLESS_PAYLOAD_BYTES": "50000",
+    "SERVERLESS_STARTUP_S": "2",
+    "SERVERLESS_IDLE_S": "0.5",
+    "ASYNC_PAYLOAD_BYTES": "200000",
 }
 _numbers = itertools.count()
 
@@ -128,10 +134,7 @@ class LocalCloud:
 
     def make_role(self, name: str, service: str) -> str:
         """Makes a role that trusts the service and returns its ARN."""
-        statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
-        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        made = self.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=document)
-        return str(made["Role"]["Arn"])
+        return make_role(self.client("iam"), name, service)
 
     def until(self, answer: Callable[[], Any], seconds: float = 20) -> Any:
         """The first true answer; fails after that many seconds."""

@@ -44,8 +44,9 @@ class Handler(BaseHTTPRequestHandler):
             "environment": dict(os.environ),
             "model": sorted(p.name for p in (Path(os.environ["SAGEMAKER_BASE_DIR"]) / "model").iterdir()),
         }
-        text = orders.get("text", json.dumps(seen)).encode()
-        self.answer(orders.get("status", 200), text, orders.get("headers", {}))
+        text = orders.get("text", json.dumps(seen)).encode() + b"x" * orders.get("fill", 0)
+        status = orders.get("status", int(os.environ.get("STATUS", "200")))
+        self.answer(status, text, orders.get("headers", {}))
 
     def answer(self, status, body, headers=None):
         self.send_response(status)
@@ -83,7 +84,11 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-if os.environ.get("FAILS") or (os.environ.get("FAILS_SECOND_TIME") and (HOME / "ran").exists()):
+if (
+    os.environ.get("FAILS")
+    or (os.environ.get("FAILS_SECOND_TIME") and (HOME / "ran").exists())
+    or Path(os.environ.get("FAILS_WHILE_THERE_IS", "nothing")).exists()
+):
     print("Traceback (most recent call last):\n\nValueError: no such weights", file=sys.stderr)
     sys.exit(1)
 (HOME / "ran").touch()

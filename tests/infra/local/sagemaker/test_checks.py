@@ -183,12 +183,6 @@ def test_counts_weights_and_timeouts_keep_their_ranges(cloud, given, said):
     assert said in config_refusal(cloud, {key: value for key, value in one.items() if value is not None})
 
 
-def test_serverless_is_refused_by_name(cloud):
-    serverless = {"MemorySizeInMB": 2048, "MaxConcurrency": 1}
-    one = {"VariantName": "A", "ModelName": cloud.model(), "ServerlessConfig": serverless}
-    assert "serverless" in config_refusal(cloud, one)
-
-
 def test_an_endpoint_of_a_missing_configuration_is_refused(cloud):
     create = cloud.sagemaker.create_endpoint
     expected = f'Could not find endpoint configuration "{ARN}endpoint-config/nobody".'

@@ -1,7 +1,6 @@
 """A training job's states, and what it is told of each end."""
 
 import dataclasses
-import json
 import os
 import signal
 from types import SimpleNamespace
@@ -9,6 +8,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import WaiterError
+from roles import make_role
 from waiting import is_alive, until
 
 PLAIN = {"ContainerEntrypoint": ["python3", "/opt/ml/input/data/code/train.py"]}
@@ -194,13 +194,7 @@ def test_the_local_clouds_end_ends_its_jobs(trainer: Any, start_cloud: Any) -> N
     """No orphan, and no waiting for the end of the training."""
     ending = start_cloud(SLIPWAY_LOCAL_STOP_GRACE_S="1")
     ending.client("s3").create_bucket(Bucket=trainer.cloud.bucket)
-    trust = {
-        "Effect": "Allow",
-        "Principal": {"Service": "sagemaker.amazonaws.com"},
-        "Action": "sts:AssumeRole",
-    }
-    document = json.dumps({"Statement": [trust]})
-    ending.client("iam").create_role(RoleName="execution", AssumeRolePolicyDocument=document)
+    make_role(ending.client("iam"), "execution")
     cloud = SimpleNamespace(
         **{name: getattr(trainer.cloud, name) for name in ("bucket", "role", "image", "name")},
         client=ending.client,

@@ -26,7 +26,7 @@ request = {
     "TransformInput": {"DataSource": {"S3DataSource": source}},
     "TransformOutput": {"S3OutputPath": "s3://bucket/out"},
 }
-found = inputs.found(cloud, caller, request, "role")
+found = inputs.found(cloud, caller, request)
 print(len(found), len({one.output for one in found}), found == tuple(sorted(found, key=lambda one: one.key)))
 print(found[-1])
 """

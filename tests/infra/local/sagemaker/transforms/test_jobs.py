@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import boto3
 import pytest
 from botocore.exceptions import ClientError, WaiterError
+from roles import make_role
 from waiting import is_alive, until
 
 from infra.local.cloud import Caller
@@ -240,13 +241,7 @@ def started_on(home, registry="123456789012.dkr.ecr.us-east-1.amazonaws.com"):
     s3, iam, sagemaker = client("s3"), client("iam"), client("sagemaker")
     s3.create_bucket(Bucket="here")
     s3.put_object(Bucket="here", Key="in/a", Body=b"HANG\n")
-    trust = {
-        "Effect": "Allow",
-        "Principal": {"Service": "sagemaker.amazonaws.com"},
-        "Action": "sts:AssumeRole",
-    }
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-    role = iam.create_role(RoleName="r", AssumeRolePolicyDocument=policy)["Role"]["Arn"]
+    role = make_role(iam, "r")
     container = {"Image": f"{registry}/box:1"}
     sagemaker.create_model(ModelName="m", ExecutionRoleArn=role, PrimaryContainer=container)
     source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://here/in/"}}

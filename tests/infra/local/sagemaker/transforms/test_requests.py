@@ -136,6 +136,7 @@ def test_a_role_that_sagemaker_may_no_longer_assume_is_refused(jobs, url):
     name = cloud.name("model")
     container = {"Image": cloud.image, "ModelDataUrl": cloud.archive()}
     cloud.sagemaker.create_model(ModelName=name, ExecutionRoleArn=role, PrimaryContainer=container)
+    iam.delete_role_policy(RoleName="short-lived", PolicyName="rights")
     iam.delete_role(RoleName="short-lived")
     assert f'The execution role ARN "{role}" is invalid.' in refused(
         jobs, **jobs.request(url, ModelName=name)
