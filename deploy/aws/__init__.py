@@ -13,28 +13,48 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deploy.aws import (
+    alarms,
+    asynchronous,
     clients,
     cloudwatch,
     examples,
     inventory,
     predictions,
+    registry,
+    scaling,
+    schedules,
     storage,
+    tagging,
     trainings,
     transforms,
+    updates,
+    variants,
     waiting,
 )
 from deploy.aws.clients import told, unless
-from deploy.aws.inventory import OWNER_TAG
 from deploy.config import DIGEST_ENTRY, Config, container_environment
 from deploy.plan import Change, Resource, versioned
-from deploy.target import Answer, CloudError, Event, Heard, Part, Refused, Request, Say, ignored
+from deploy.releasing.naming import CANDIDATE, candidate_name, named
+from deploy.target import (
+    Answer,
+    CloudError,
+    Event,
+    Heard,
+    Part,
+    Refused,
+    Request,
+    Say,
+    Watch,
+    ignored,
+    unwatched,
+)
 
 if TYPE_CHECKING:
     from deploy.package import Archive
 
 # What an endpoint needs besides its version, and what stands upon it; each in the order of making.
-BENEATH: tuple[Part, ...] = ()
-UPON: tuple[Part, ...] = ()
+BENEATH: tuple[Part, ...] = (alarms, schedules)
+UPON: tuple[Part, ...] = (scaling,)
 PARTS = {part.KIND: part for part in (*BENEATH, *UPON)}
 IDENTITY = {"model": "ModelName", "endpoint_config": "EndpointConfigName"}
 
@@ -47,7 +67,7 @@ def desired(config: Config, archive: Archive) -> list[Resource]:
         "Filename": str(archive.path),
         "Bucket": aws.bucket,
         "Key": key,
-        "ExtraArgs": {"ExpectedBucketOwner": aws.account},
+        "ExtraArgs": {"ExpectedBucketOwner": aws.account, "Tagging": tagging.as_header(config)},
     }
     container = {
         "Image": aws.image,
@@ -56,15 +76,9 @@ def desired(config: Config, archive: Archive) -> list[Resource]:
     }
     served = {"PrimaryContainer": container, "ExecutionRoleArn": aws.role}
     model = versioned(config.name, served)
-    variant = {
-        "VariantName": "AllTraffic",
-        "ModelName": model,
-        "InstanceType": aws.instance_type,
-        "InitialInstanceCount": aws.instance_count,
-    }
-    serving = {"ProductionVariants": [variant]}
+    serving = variants.serving(config, model)
     version = versioned(config.name, serving)
-    tags = _tags(config)
+    tags = tagging.listed(config)
     return [
         Resource("archive", key, params=upload),
         Resource("model", model, params={"ModelName": model, **served, "Tags": tags}),
@@ -73,15 +87,24 @@ def desired(config: Config, archive: Archive) -> list[Resource]:
     ]
 
 
-def in_service(config: Config, version: str) -> list[Resource]:
-    """The endpoint that serves this version, between what it needs besides and what stands upon it."""
+def in_service(config: Config, version: str, guarded: bool = True) -> list[Resource]:
+    """The endpoint that serves this version, between what it needs besides and what stands upon it.
+
+    Where it is not `guarded`, the version takes all traffic at once, whatever deploy.toml says.
+    """
     beneath, upon = ([r for part in parts for r in part.desired(config)] for parts in (BENEATH, UPON))
-    params = {"EndpointName": config.name, "EndpointConfigName": version, "Tags": _tags(config)}
-    return [*beneath, Resource("endpoint", config.name, version, params=params), *upon]
+    moved = {**_named(config, config.name, version), **updates.members(config, guarded)}
+    return [*beneath, Resource("endpoint", config.name, version, params=moved), *upon]
 
 
-def _tags(config: Config) -> list[dict[str, str]]:
-    return [{"Key": OWNER_TAG, "Value": config.name}]
+def candidate(config: Config, version: str) -> Resource:
+    """An endpoint beside that of the deployment, on which this version is asked before it takes traffic."""
+    name = candidate_name(config.name)
+    return Resource(CANDIDATE, name, version, params=_named(config, name, version))
+
+
+def _named(config: Config, name: str, version: str) -> dict[str, Any]:
+    return {"EndpointName": name, "EndpointConfigName": version, "Tags": tagging.listed(config)}
 
 
 def example(config: Config, request: Request) -> str:
@@ -92,18 +115,21 @@ def example(config: Config, request: Request) -> str:
 def check(config: Config) -> None:
     """Fail now if credentials, bucket or region are wrong: nothing has been written yet."""
     storage.reachable(config, config.aws.bucket, f"deploy.toml: [aws]: bucket {config.aws.bucket!r}")
+    registry.check(config)
 
 
 @told()
 def observed(config: Config) -> list[Resource]:
-    """Archives, models, endpoint configurations, the endpoint and its parts, in the order of `desired`."""
+    """The kit's image, archives, models, configurations, the endpoint and its parts, as in `desired`."""
     sagemaker = clients.sagemaker(config.aws.region)
     beneath, upon = ([r for part in parts for r in part.observed(config)] for parts in (BENEATH, UPON))
     return [
+        *registry.observed(config),
         *inventory.archives(clients.s3(config.aws.region), config),
         *inventory.models(sagemaker, config),
         *inventory.endpoint_configs(sagemaker, config),
         *beneath,
+        *inventory.candidate(sagemaker, config),
         *inventory.endpoint(sagemaker, config),
         *upon,
     ]
@@ -119,22 +145,25 @@ def traces(config: Config) -> list[Resource]:
         *inventory.uploads(clients.s3(config.aws.region), config),
         *trainings.traces(config),
         *transforms.traces(config),
+        *asynchronous.traces(config),
     ]
 
 
 @told()
 def settle(config: Config, say: Say) -> None:
-    """Return once the endpoint is not changing, whatever its state is then."""
-    waiting.settled(clients.sagemaker(config.aws.region), config, say)
+    """Return once neither the endpoint nor its candidate is changing, whatever their states are then."""
+    sagemaker = clients.sagemaker(config.aws.region)
+    for name in (config.name, candidate_name(config.name)):
+        waiting.settled(sagemaker, named(config, name), say)
 
 
-def apply(config: Config, change: Change, say: Say) -> None:
-    """Make one change and return when it has happened.
+def apply(config: Config, change: Change, say: Say, watch: Watch = unwatched) -> None:
+    """Make one change and return when it has happened; SageMaker watches the endpoint by its alarms.
 
     Raises Refused if nothing was changed, NotServed if the endpoint settled on something else.
     """
-    if change.resource.kind == "endpoint":
-        _move(config, change, say)
+    if change.resource.kind in {"endpoint", CANDIDATE}:
+        _move(named(config, change.resource.name), change, say)
     elif change.action == "delete":
         _delete(config, change.resource)
     else:
@@ -148,13 +177,26 @@ def _move(config: Config, change: Change, say: Say) -> None:
     # From here on SageMaker is at it: an error is not one of a change that was not made.
     with told():
         described = waiting.see_through(sagemaker, config, change, say)
-    waiting.verify(described, change, since)
+        well = change.action == "delete" or waiting.serves(described, change)
+        off = [] if well else alarms.went_off(config, change.resource.params)
+    waiting.verify(described, change, since, off)
+    if change.resource.kind == CANDIDATE and change.action == "delete":
+        with told():
+            _forget_log(config)
+
+
+def _forget_log(config: Config) -> None:
+    """Delete what the endpoint's containers printed: SageMaker keeps it, whatever becomes of the endpoint."""
+    with unless(_is_gone):
+        clients.logs(config.aws.region).delete_log_group(logGroupName=inventory.log_group(config.name))
 
 
 @told(Refused)
 def _create(config: Config, resource: Resource, say: Say) -> None:
     if resource.kind in PARTS:
         PARTS[resource.kind].make(config, resource, say)
+    elif resource.kind == registry.KIND:
+        registry.make(config, resource, say)
     elif resource.kind == "archive":
         _upload(config, resource, say)
     else:
@@ -189,6 +231,8 @@ def _delete(config: Config, resource: Resource) -> None:
             trainings.remove(config, resource)
         elif resource.kind in transforms.LEFT:
             transforms.remove(config, resource)
+        elif resource.kind == asynchronous.FILES:
+            asynchronous.remove(config, resource)
         elif resource.kind == "log_group":
             clients.logs(config.aws.region).delete_log_group(logGroupName=resource.name)
         else:
@@ -227,16 +271,12 @@ def status(config: Config) -> dict[str, str]:
     described = inventory.describe(sagemaker, config)
     if not described:
         return {}
-    variants = described.get("ProductionVariants", [])
-    instances = ", ".join(
-        f"{v.get('CurrentInstanceCount', '?')} of {v.get('DesiredInstanceCount', '?')}" for v in variants
-    )
     facts = {
         "endpoint": described["EndpointName"],
         "region": config.aws.region,
         "state": described["EndpointStatus"],
         "version": described.get("EndpointConfigName", ""),
-        "instances": instances,
+        "instances": variants.told(described),
         "changed": inventory.in_utc(described["LastModifiedTime"]),
         "failure": described.get("FailureReason", ""),
     }

@@ -57,6 +57,54 @@ def logs(region: str) -> CloudWatchLogsClient:
     return boto3.client("logs", region_name=region, config=SETTINGS)
 
 
+@cache
+def cloudwatch(region: str) -> Any:
+    return boto3.client("cloudwatch", region_name=region, config=SETTINGS)
+
+
+@cache
+def scaling(region: str) -> Any:
+    return boto3.client("application-autoscaling", region_name=region, config=SETTINGS)
+
+
+@cache
+def ecr(region: str) -> Any:
+    return boto3.client("ecr", region_name=region, config=SETTINGS)
+
+
+@cache
+def codebuild(region: str) -> Any:
+    return boto3.client("codebuild", region_name=region, config=SETTINGS)
+
+
+@cache
+def scheduler(region: str) -> Any:
+    return boto3.client("scheduler", region_name=region, config=SETTINGS)
+
+
+@cache
+def cloudformation(region: str) -> Any:
+    return boto3.client("cloudformation", region_name=region, config=SETTINGS)
+
+
+@cache
+def sts(region: str) -> Any:
+    return boto3.client("sts", region_name=region, config=SETTINGS)
+
+
+@cache
+def resource_tags(region: str) -> Any:
+    return boto3.client("resourcegroupstaggingapi", region_name=region, config=SETTINGS)
+
+
+@cache
+def pricing() -> Any:
+    """Of every region's prices. A list that does not answer soon is done without."""
+    soon = ClientConfig(retries={"total_max_attempts": 2}, connect_timeout=5, read_timeout=20)
+    # Source: docs.aws.amazon.com/awsaccountbilling: the Price List Query API has few endpoints, and here one.
+    return boto3.client("pricing", region_name="us-east-1", config=soon)
+
+
 @contextmanager
 def told(refused: type[CloudError] = CloudError) -> Iterator[None]:
     """Tell the SDK's errors as sentences; `refused` is raised where AWS surely did nothing."""

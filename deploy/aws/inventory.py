@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from botocore.exceptions import ClientError
 
 from deploy.config import Config
 from deploy.plan import Key, Resource, Seen, is_version_of
+from deploy.releasing.naming import CANDIDATE, candidate_name, named
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
@@ -111,19 +113,27 @@ def _models_of(sagemaker: SageMakerClient, version: str) -> tuple[Key, ...]:
 
 def endpoint(sagemaker: SageMakerClient, config: Config) -> list[Resource]:
     """The endpoint of this name, ours or not; an empty list if there is none."""
+    return _endpoint(sagemaker, config, Resource("endpoint", config.name))
 
+
+def candidate(sagemaker: SageMakerClient, config: Config) -> list[Resource]:
+    """The endpoint beside it, ours or a deployment's of that name; none but while one is asked, or left."""
+    return _endpoint(sagemaker, config, Resource(CANDIDATE, candidate_name(config.name)))
+
+
+def _endpoint(sagemaker: SageMakerClient, config: Config, wanted: Resource) -> list[Resource]:
     def read(described: Any) -> Resource:
         status = described["EndpointStatus"]
         seen = Seen(
             in_utc(described["CreationTime"]),
             ours=tags(sagemaker, described["EndpointArn"]).get(OWNER_TAG) == config.name,
             broken=status == "Failed",
-            stuck=STUCK.format(name=config.name) if status == "UpdateRollbackFailed" else "",
+            stuck=STUCK.format(name=wanted.name) if status == "UpdateRollbackFailed" else "",
         )
         version = described.get("EndpointConfigName", "")
-        return Resource("endpoint", config.name, version, needs=(("endpoint_config", version),), seen=seen)
+        return replace(wanted, version=version, needs=(("endpoint_config", version),), seen=seen)
 
-    described = describe(sagemaker, config)
+    described = describe(sagemaker, named(config, wanted.name))
     return _there(read, [described] if described else [])
 
 

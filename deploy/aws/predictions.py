@@ -1,4 +1,4 @@
-"""One prediction: InvokeEndpoint, and its sister for answers that come in pieces."""
+"""One prediction: InvokeEndpoint, its sister for answers that come in pieces, and its brother that waits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError, EventStreamError
 from urllib3.exceptions import HTTPError
 
-from deploy.aws import clients
+from deploy.aws import asynchronous, clients
 from deploy.config import Config
 from deploy.latency import told as timings
 from deploy.target import Answer, CloudError, Heard, Request
@@ -19,6 +19,8 @@ from deploy.target import Answer, CloudError, Heard, Request
 def predict(config: Config, request: Request, heard: Heard) -> Answer:
     """The endpoint's answer, each piece of which is heard. Raises boto3's errors, and CloudError."""
     try:
+        if waits := config.endpoint.asynchronous:
+            return asynchronous.predict(config, waits, request, heard)
         return (_in_pieces if request.streams else _whole)(config, request, heard)
     except ClientError as error:
         if error.response["Error"].get("Code") == "ValidationError" and "not found" in str(error):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from boto3.s3.transfer import ProgressCallbackInvoker, TransferConfig, create_transfer_manager
 from botocore.exceptions import ClientError
 
-from deploy.aws import clients, errors
+from deploy.aws import clients, errors, tagging
 from deploy.aws.clients import told
 from deploy.batch.cloud import Stored
 from deploy.batch.places import Remote
@@ -75,7 +75,8 @@ def upload(config: Config, files: Sequence[tuple[Path, Remote]], sent: Callable[
     # boto3's own transfers: several files at once, and Ctrl-C gives up those under way.
     with create_transfer_manager(clients.s3(config.aws.region), TransferConfig()) as transfers:
         uploads = [
-            transfers.upload(str(path), place.bucket, place.key, owner, watch) for path, place in files
+            transfers.upload(str(path), place.bucket, place.key, owner | _tagged(config, place), watch)
+            for path, place in files
         ]
         for one in uploads:
             one.result()
@@ -84,7 +85,8 @@ def upload(config: Config, files: Sequence[tuple[Path, Remote]], sent: Callable[
 @told()
 def put(config: Config, place: Remote, body: bytes) -> None:
     """Make a small object of these bytes."""
-    clients.s3(config.aws.region).put_object(**_owned(config, place), Key=place.key, Body=body)
+    how = _owned(config, place) | _tagged(config, place)
+    clients.s3(config.aws.region).put_object(**how, Key=place.key, Body=body)
 
 
 @told()
@@ -101,6 +103,11 @@ def remove(config: Config, places: Sequence[Remote]) -> None:
 
 def _owned(config: Config, place: Remote) -> dict[str, Any]:
     return {"Bucket": place.bucket, "ExpectedBucketOwner": config.aws.account}
+
+
+def _tagged(config: Config, place: Remote) -> dict[str, Any]:
+    """The deployment's tags, in its own bucket: in others, whoever may write may not be allowed to tag."""
+    return {"Tagging": tagging.as_header(config)} if place.bucket == config.aws.bucket else {}
 
 
 def _stored(one: Any) -> Stored:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from deploy.aws import clients, cloudwatch, images, inventory, storage
+from deploy.aws import clients, cloudwatch, images, inventory, storage, tagging
 from deploy.aws.clients import told, unless
 from deploy.aws.inventory import OWNER_TAG
 from deploy.batch.places import Remote
@@ -74,7 +74,7 @@ def desired(config: Config, image: str, bundles: Sequence[Bundle]) -> Wanted:
         **_spot(config, str(addresses.checkpoints(root, [hyperparameters, channels]))),
     }
     digest = addresses.digest(params)
-    tags = [{"Key": OWNER_TAG, "Value": config.name}, {"Key": DIGEST_TAG, "Value": digest}]
+    tags = tagging.listed(config, **{DIGEST_TAG: digest})
     machine = f"{params['ResourceConfig']['InstanceType']}{' (spot)' if training.spot else ''}"
     return Wanted(digest, machine, {**params, "Tags": tags}, tuple(bundles))
 

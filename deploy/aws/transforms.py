@@ -10,7 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from deploy.aws import clients, cloudwatch, inventory, storage
+from deploy.aws import clients, cloudwatch, inventory, storage, tagging
 from deploy.aws.clients import told
 from deploy.aws.inventory import OWNER_TAG
 from deploy.batch import staging
@@ -84,7 +84,7 @@ def request(config: Config, order: Order) -> dict[str, Any]:
             "InstanceCount": settings.instance_count,
         },
         "Environment": _environment(order),
-        "Tags": [{"Key": OWNER_TAG, "Value": config.name}, {"Key": RUN_TAG, "Value": order.run}],
+        "Tags": tagging.listed(config, **{RUN_TAG: order.run}),
     }
     return wanted | _limits(order) | _processing(order)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,8 @@ MOVING = {"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"}
 FIRST_POLL_S, LAST_POLL_S = 0.1, 15.0
 # SageMaker lets an update take 8 hours at most (MaximumExecutionTimeoutInSeconds).
 PATIENCE_S = 9 * 3600.0
+_TAGS = "Tags"  # CreateEndpoint alone takes them; what is neither that nor a name, UpdateEndpoint alone
+_CREATES = ("EndpointName", "EndpointConfigName", _TAGS)
 NOTICE_S = 5.0  # by then a change that was accepted is seen in DescribeEndpoint
 
 
@@ -28,12 +30,12 @@ def begin(sagemaker: SageMakerClient, config: Config, change: Change) -> datetim
     name, params = config.name, change.resource.params
     answer: Any
     if change.action == "create":
-        answer = sagemaker.create_endpoint(**params)
+        answer = sagemaker.create_endpoint(**{member: params[member] for member in _CREATES})
     elif change.action == "delete":
         answer = sagemaker.delete_endpoint(EndpointName=name)
     else:
         _mark_as_served(sagemaker, config)
-        answer = sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=change.resource.version)
+        answer = sagemaker.update_endpoint(**{m: value for m, value in params.items() if m != _TAGS})
     return _date(answer["ResponseMetadata"]["HTTPHeaders"])
 
 
@@ -58,7 +60,7 @@ def see_through(sagemaker: SageMakerClient, config: Config, change: Change, say:
     """Wait until the endpoint is as the change has it, or has settled on something else."""
     if change.action == "delete":
         return settled(sagemaker, config, say, lambda described: not described)
-    return settled(sagemaker, config, say, lambda described: _serves(described, change))
+    return settled(sagemaker, config, say, lambda described: serves(described, change))
 
 
 def settled(
@@ -86,17 +88,19 @@ def settled(
         time.sleep(min(LAST_POLL_S, max(FIRST_POLL_S, waited / 10)))
 
 
-def _serves(described: dict[str, Any], change: Change) -> bool:
+def serves(described: dict[str, Any], change: Change) -> bool:
+    """Whether the endpoint is what the change asked for."""
     return (
         described.get("EndpointStatus") == "InService"
         and described.get("EndpointConfigName") == change.resource.version
     )
 
 
-def verify(described: dict[str, Any], change: Change, since: datetime) -> None:
+def verify(described: dict[str, Any], change: Change, since: datetime, alarms: Sequence[str] = ()) -> None:
     """Raise NotServed unless the settled endpoint is what the change asked for.
 
-    An endpoint that is stuck between two versions is a CloudError: neither version may be taken away.
+    `alarms` are sentences on those that went off meanwhile. An endpoint that is stuck between two versions
+    is a CloudError: neither version may be taken away.
     """
     name, status = change.resource.name, described.get("EndpointStatus", "gone")
     if status == "UpdateRollbackFailed":
@@ -106,8 +110,9 @@ def verify(described: dict[str, Any], change: Change, since: datetime) -> None:
             raise CloudError(f"endpoint {name!r} was to be deleted and is {status}")
         return
     # SageMaker rolls a failed update back and reports InService: look at what is served.
-    if not _serves(described, change):
-        reason = described.get("FailureReason") or "SageMaker gives no reason"
+    if not serves(described, change):
+        told = described.get("FailureReason") or ("" if alarms else "SageMaker gives no reason")
+        reason = "; ".join(filter(None, (told, *alarms)))
         serving = described.get("EndpointConfigName", "") if status == "InService" else ""
         state = f"it still serves {serving}" if serving else f"it is {status}"
         raise NotServed(

@@ -21,6 +21,10 @@ from deploy.gcp import (
     examples,
     inventory,
     predictions,
+    registry,
+    runtimes,
+    schedules,
+    steps,
     storage,
     terms,
     trainings,
@@ -28,15 +32,18 @@ from deploy.gcp import (
     waiting,
 )
 from deploy.gcp.clients import told
+from deploy.gcp.steps import Move
+from deploy.image import fetching
 from deploy.plan import Change, Resource, versioned
-from deploy.target import Answer, Event, Heard, Part, Refused, Request, Say, ignored
+from deploy.releasing.naming import CANDIDATE, candidate_name, named
+from deploy.target import Answer, Event, Heard, Part, Refused, Request, Say, Watch, ignored, unwatched
 
 if TYPE_CHECKING:
     from deploy.package import Archive
 
 # What an endpoint needs besides its version, and what stands upon it; each in the order of making.
 BENEATH: tuple[Part, ...] = ()
-UPON: tuple[Part, ...] = ()
+UPON: tuple[Part, ...] = (schedules,)
 PARTS = {part.KIND: part for part in (*BENEATH, *UPON)}
 # The serving runtime's own, on both clouds.
 HEALTH_ROUTE, PREDICT_ROUTE, PORT = "/ping", "/invocations", 8080
@@ -49,6 +56,7 @@ def desired(config: Config, archive: Archive) -> list[Resource]:
     environment = container_environment(config) | {DIGEST_ENTRY: archive.digest}
     container = {
         "image_uri": gcp.image,
+        **fetching.command(config),
         "env": [{"name": name, "value": value} for name, value in sorted(environment.items())],
         "ports": [{"container_port": PORT}],
         "predict_route": PREDICT_ROUTE,
@@ -71,22 +79,31 @@ def desired(config: Config, archive: Archive) -> list[Resource]:
     ]
 
 
-def in_service(config: Config, version: str) -> list[Resource]:
-    """The endpoint that serves this version, between what it needs besides and what stands upon it."""
+def in_service(config: Config, version: str, guarded: bool = True) -> list[Resource]:
+    """The endpoint that serves this version, between what it needs besides and what stands upon it.
+
+    Where it is not `guarded`, the version takes all traffic at once, whatever deploy.toml says.
+    """
     beneath, upon = ([r for part in parts for r in part.desired(config)] for parts in (BENEATH, UPON))
-    return [*beneath, endpoint(config, version), *upon]
+    moved = {**_named(config, config.name), **(steps.rollout(config) if guarded else {})}
+    return [*beneath, Resource("endpoint", config.name, version, params=moved), *upon]
 
 
-def endpoint(config: Config, version: str) -> Resource:
-    """The endpoint that serves this version."""
+def candidate(config: Config, version: str) -> Resource:
+    """An endpoint beside that of the deployment, on which this version is asked before it takes traffic."""
+    name = candidate_name(config.name)
+    return Resource(CANDIDATE, name, version, params=_named(config, name))
+
+
+def _named(config: Config, name: str) -> dict[str, Any]:
+    """CreateEndpoint's request for one of that name."""
     described = {
-        "display_name": config.name,
+        "display_name": name,
         "labels": terms.labels(config),
         "dedicated_endpoint_enabled": config.gcp.endpoint == "dedicated",
         **terms.connection(config),
     }
-    params = {"parent": inventory.place(config), "endpoint_id": config.name, "endpoint": described}
-    return Resource("endpoint", config.name, version, params=params)
+    return {"parent": inventory.place(config), "endpoint_id": name, "endpoint": described}
 
 
 def example(config: Config, request: Request) -> str:
@@ -99,14 +116,17 @@ def check(config: Config) -> None:
     """Fail now if credentials, project, bucket or region are wrong: nothing has been written yet."""
     storage.check(config)
     inventory.describe(config)
+    registry.check(config)
 
 
 @told()
 def observed(config: Config) -> list[Resource]:
-    """Archives, models, the endpoint and its parts, in the order of `desired`; what is not ours says so."""
+    """All there is, in the order of `desired`; what is not ours says so."""
     beneath, upon = ([r for part in parts for r in part.observed(config)] for parts in (BENEATH, UPON))
-    versions = [*inventory.archives(config), *inventory.models(config)]
-    return [*versions, *beneath, *inventory.endpoint(config), *upon]
+    kits = [*registry.observed(config), *runtimes.observed(config)]
+    versions = [*kits, *inventory.archives(config), *inventory.models(config)]
+    endpoints = [*inventory.candidate(config), *inventory.endpoint(config)]
+    return [*versions, *beneath, *endpoints, *upon]
 
 
 @told()
@@ -117,18 +137,19 @@ def traces(config: Config) -> list[Resource]:
 
 @told()
 def settle(config: Config, say: Say) -> None:
-    """Return once no operation is at work on the endpoint."""
-    waiting.settled(config, say)
+    """Return once no operation is at work on the endpoint or its candidate."""
+    for name in (config.name, candidate_name(config.name)):
+        waiting.settled(named(config, name), say)
 
 
-def apply(config: Config, change: Change, say: Say) -> None:
+def apply(config: Config, change: Change, say: Say, watch: Watch = unwatched) -> None:
     """Make one change and return when it has happened.
 
     Raises Refused if nothing was changed, NotServed if the endpoint settled on something else.
     """
-    if change.resource.kind == "endpoint":
+    if change.resource.kind in {"endpoint", CANDIDATE}:
         with told():
-            waiting.move(config, change, say)
+            waiting.make(Move(named(config, change.resource.name), change, say, watch))
     elif change.action == "delete":
         _delete(config, change.resource, say)
     else:
@@ -139,6 +160,9 @@ def apply(config: Config, change: Change, say: Say) -> None:
 def _create(config: Config, resource: Resource, say: Say) -> None:
     if resource.kind in PARTS:
         PARTS[resource.kind].make(config, resource, say)
+        return
+    if resource.kind in (registry.KIND, runtimes.KIND):
+        (registry if resource.kind == registry.KIND else runtimes).make(config, resource, say)
         return
     if resource.kind == "archive":
         place = inventory.object_place(config, resource.params["key"])

@@ -38,6 +38,12 @@ def of_job(config: Config, number: str, since: datetime) -> list[Event]:
     return [event for event in found if event.stream != SERVICE]
 
 
+def of_build(config: Config, number: str, since: datetime) -> list[Event]:
+    """The lines of a build of Cloud Build from `since` on, in the order of time."""
+    # Source: cloud.google.com/build/docs/securing-builds/store-manage-build-logs
+    return _events(config, f'resource.type="build" AND resource.labels.build_id="{number}"', since)
+
+
 def _events(config: Config, of: str, since: datetime) -> list[Event]:
     asked = {
         "resourceNames": [f"projects/{config.gcp.project}"],

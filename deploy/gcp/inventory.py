@@ -7,6 +7,7 @@ Archives lie in a bucket of the user's own, under names that nothing else has.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from deploy.batch.places import Remote
 from deploy.config import Config
 from deploy.gcp import clients, storage
 from deploy.plan import Key, Resource, Seen, is_version_of
+from deploy.releasing.naming import CANDIDATE, candidate_name, named
 
 OWNER_LABEL, SERVED_LABEL = "slipway-deployment", "slipway-served"
 ARCHIVE = "model.tar.gz"
@@ -83,18 +85,27 @@ def _model(config: Config, model: Any) -> Resource:
 
 def endpoint(config: Config) -> list[Resource]:
     """The endpoint of this name, ours or not; an empty list if there is none."""
-    described = describe(config)
+    return _endpoint(config, Resource("endpoint", config.name))
+
+
+def candidate(config: Config) -> list[Resource]:
+    """The endpoint beside it, ours or a deployment's of that name; none but while one is asked, or left."""
+    return _endpoint(config, Resource(CANDIDATE, candidate_name(config.name)))
+
+
+def _endpoint(config: Config, wanted: Resource) -> list[Resource]:
+    described = describe(named(config, wanted.name))
     if described is None:
         return []
     there = "dedicated" if described.dedicated_endpoint_enabled else "shared"
-    wanted = config.gcp.endpoint
+    kind = config.gcp.endpoint
     seen = Seen(
         in_utc(described.create_time),
         ours=described.labels.get(OWNER_LABEL) == config.name,
-        stuck=OTHER_KIND.format(name=config.name, there=there, wanted=wanted) if there != wanted else "",
+        stuck=OTHER_KIND.format(name=wanted.name, there=there, wanted=kind) if there != kind else "",
     )
     needs = tuple(("model", version) for version in serving(described))
-    return [Resource("endpoint", config.name, version_of(described), needs=needs, seen=seen)]
+    return [replace(wanted, version=version_of(described), needs=needs, seen=seen)]
 
 
 def describe(config: Config) -> Any:

@@ -79,7 +79,8 @@ def _why(client: Any, name: str, project: str) -> str:
     return elsewhere + "Name a bucket of that project"
 
 
-def _blob(config: Config, place: Remote) -> Any:
+def blob(config: Config, place: Remote) -> Any:
+    """The SDK's object of this key, which need not be there."""
     return _bucket(config, place.bucket).blob(place.key, chunk_size=CHUNK)
 
 
@@ -121,7 +122,7 @@ def opened(config: Config, place: Remote, start: int = 0) -> Iterator[Readable]:
         # No part of a newer object may follow one of an older. What get_blob gives reads by a link of the
         # service's own, this one by its key.
         this = {"raw_download": True, "if_generation_match": there.generation}
-        with _blob(config, place).open("rb", chunk_size=CHUNK, **this) as reader:
+        with blob(config, place).open("rb", chunk_size=CHUNK, **this) as reader:
             if start:
                 reader.seek(start)
             yield reader
@@ -132,7 +133,7 @@ def upload(config: Config, files: Sequence[tuple[Path, Remote]], sent: Callable[
     """Make each file an object, which is there whole or not at all; `sent` takes bytes as they go."""
     if files:
         _bucket(config, files[0][1].bucket)  # asked for once, and not by each thread
-    in_threads(lambda one: _sent(_blob(config, one[1]), one[0], sent), files)
+    in_threads(lambda one: _sent(blob(config, one[1]), one[0], sent), files)
 
 
 def _sent(blob: Any, path: Path, sent: Callable[[int], None], **conditions: Any) -> None:
@@ -166,7 +167,7 @@ def add(config: Config, path: Path, place: Remote, say: Say) -> None:
         say(f"{done / size:.0%} of {size / 1e6:,.1f} MB")
 
     try:
-        _sent(_blob(config, place), path, count, if_generation_match=0)
+        _sent(blob(config, place), path, count, if_generation_match=0)
     except PreconditionFailed:
         say("is there already")
 
@@ -174,14 +175,14 @@ def add(config: Config, path: Path, place: Remote, say: Say) -> None:
 @contextmanager
 def written(config: Config, place: Remote) -> Iterator[BinaryIO]:
     """What is written becomes the object when all went well; else nothing does."""
-    with told(), _blob(config, place).open("wb", chunk_size=CHUNK, ignore_flush=True) as writer:
+    with told(), blob(config, place).open("wb", chunk_size=CHUNK, ignore_flush=True) as writer:
         yield cast(BinaryIO, writer)
 
 
 @told()
 def put(config: Config, place: Remote, body: bytes) -> None:
     """Make a small object of these bytes."""
-    _blob(config, place).upload_from_string(body, content_type="application/octet-stream")
+    blob(config, place).upload_from_string(body, content_type="application/octet-stream")
 
 
 @told()
@@ -189,7 +190,7 @@ def remove(config: Config, places: Sequence[Remote]) -> None:
     """Delete these objects, which lie in one bucket; one that is not there is no error."""
     if places:
         _bucket(config, places[0].bucket)
-    in_threads(lambda place: _removed(_blob(config, place)), places)
+    in_threads(lambda place: _removed(blob(config, place)), places)
 
 
 def _removed(blob: Any) -> None:

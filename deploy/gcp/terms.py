@@ -11,12 +11,17 @@ from datetime import timedelta
 from typing import Any
 
 from deploy.config import Config
-from deploy.gcp import clients, inventory
-from deploy.gcp.inventory import OWNER_LABEL, SERVED_LABEL
+from deploy.gcp import clients, inventory, labelling
+from deploy.gcp.inventory import SERVED_LABEL
 from deploy.target import CloudError
 
 # Source: cloud.google.com/vertex-ai/docs/predictions/choose-endpoint-type
 LIMITS = {"dedicated": (10_000_000, 600), "shared": (1_500_000, 60)}  # bytes of a body, seconds of an answer
+# Source: the Vertex AI API's AutoscalingMetricSpec
+_METRICS = {
+    "cpu": "aiplatform.googleapis.com/prediction/online/cpu/utilization",
+    "accelerator": "aiplatform.googleapis.com/prediction/online/accelerator/duty_cycle",
+}
 _TIMEOUT = "timeout_s"  # in a description, beside the DeployedModel's own fields
 
 
@@ -33,9 +38,21 @@ def _deployed(config: Config) -> dict[str, Any]:
         "machine_spec": machine(config),
         "min_replica_count": gcp.min_replicas,
         "max_replica_count": gcp.max_replicas or gcp.min_replicas,
+        **_scaling(config),
     }
     account = {"service_account": gcp.service_account} if gcp.service_account else {}
     return {"dedicated_resources": resources, **account}
+
+
+def _scaling(config: Config) -> dict[str, Any]:
+    """The DedicatedResources' fields for [endpoint.scaling]; a target that is left out is Vertex AI's."""
+    asked = config.endpoint.scaling
+    if asked is None:
+        return {}
+    targets = {"cpu": asked.cpu, "accelerator": asked.accelerator}
+    specs = [{"metric_name": _METRICS[word], "target": target} for word, target in targets.items() if target]
+    counts = {"min_replica_count": asked.min, "max_replica_count": asked.max}
+    return {**counts, **({"autoscaling_metric_specs": specs} if specs else {})}
 
 
 def machine(config: Config) -> dict[str, Any]:
@@ -47,7 +64,7 @@ def machine(config: Config) -> dict[str, Any]:
 
 def labels(config: Config) -> dict[str, str]:
     """What everything of this deployment is labelled with."""
-    return {**config.gcp.labels, OWNER_LABEL: config.name}
+    return {**config.gcp.labels, **labelling.of(config)}
 
 
 def connection(config: Config) -> dict[str, Any]:

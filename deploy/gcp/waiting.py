@@ -1,7 +1,7 @@
 """The endpoint: the one resource that moves from version to version, by operations that take minutes.
 
 Vertex AI has no update of an endpoint as a whole: a version is deployed beside the one that serves and takes
-all traffic when it answers, and then the one before is undeployed.
+the traffic when it answers, at once or in parts, and then the one before is undeployed.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from typing import Any
 from google.api_core.exceptions import GoogleAPICallError, NotFound
 
 from deploy.config import Config
-from deploy.gcp import clients, inventory, terms
-from deploy.plan import Change
+from deploy.gcp import clients, inventory, steps, terms
+from deploy.gcp.steps import Move
 from deploy.target import CloudError, NotServed, Refused, Say
 
 FIRST_POLL_S, LAST_POLL_S = 0.1, 15.0
 PATIENCE_S = 3 * 3600.0
+_CREATES = ("parent", "endpoint_id", "endpoint")
 THIS = "0"  # Source: DeployModelRequest.traffic_split: the model that is being deployed
 
 
@@ -34,17 +35,19 @@ def settled(config: Config, say: Say) -> None:
     _until(ended, f"endpoint {config.name!r}")
 
 
-def move(config: Config, change: Change, say: Say) -> None:
+def make(move: Move) -> None:
     """Make the change of the endpoint and return when it has happened."""
+    config, change = move.config, move.change
     if change.action == "delete":
-        _remove(config, say)
+        _remove(config, move.say)
         return
     with clients.told(Refused):
         _refuse_a_second(config)
         if change.action == "create":
-            request = change.resource.params
-            finished(clients.endpoints(config.gcp.region).create_endpoint(request=request), say, "creating")
-    _serve(config, change, say)
+            request = {member: change.resource.params[member] for member in _CREATES}
+            made = clients.endpoints(config.gcp.region).create_endpoint(request=request)
+            finished(made, move.say, "creating")
+    _serve(move)
 
 
 def _refuse_a_second(config: Config) -> None:
@@ -55,18 +58,43 @@ def _refuse_a_second(config: Config) -> None:
         )
 
 
-def _serve(config: Config, change: Change, say: Say) -> None:
-    """Deploy the version with all traffic, or give it all; then take away what served before."""
-    version = change.resource.version
+def _serve(move: Move) -> None:
+    """Give the version the traffic, deployed first if it is not; then take away what served before."""
+    config, version, since = move.config, move.change.resource.version, datetime.now(UTC)
     described = _described(config)
-    there = [one for one in described.deployed_models if inventory.last(one.model) == version]
+    rest = steps.heir(described, version)
+    first = steps.shares(move.change)[0] if rest else 100
     _mark_as_served(config, [one for one in inventory.serving(described) if one != version])
-    if there:
-        _give_traffic(config, described, there[0].id)
+    if there := _deployed(described, version):
+        steps.give(config, described, steps.split(there.id, first, rest))
     else:
-        _deploy(config, change, say)
-    _agree(config, version, say)
-    _undeploy_others(config, version, say)
+        _deploy(move, steps.split(THIS, first, rest))
+    if rest:
+        _take_over(move, rest, since)
+    _agree(config, version, move.say)
+    _undeploy_others(config, version, move.say)
+
+
+def _deployed(described: Any, version: str) -> Any:
+    return next((one for one in described.deployed_models if inventory.last(one.model) == version), None)
+
+
+def _take_over(move: Move, rest: str, since: datetime) -> None:
+    """Part after part, to all; where that does not go well, the one before gets it back. Raises NotServed."""
+    config, version = move.config, move.change.resource.version
+    described = _described(config)
+    new = _deployed(described, version)
+    if new is None:
+        raise CloudError(f"endpoint {config.name!r} has lost {version}: somebody changes it, too")
+    try:
+        steps.go_on(move, described, new.id, rest)
+    except steps.Unwell as error:
+        steps.give(config, described, {rest: 100})
+        _undeploy(config, new, move.say)
+        serving = _still_served(config)
+        raise NotServed(
+            f"endpoint {config.name!r} did not take {version}: {error} ({serving})", since
+        ) from error
 
 
 def _described(config: Config) -> Any:
@@ -77,17 +105,17 @@ def _described(config: Config) -> Any:
     return described
 
 
-def _deploy(config: Config, change: Change, say: Say) -> None:
-    version, since = change.resource.version, datetime.now(UTC)
+def _deploy(move: Move, split: dict[str, int]) -> None:
+    config, version, since = move.config, move.change.resource.version, datetime.now(UTC)
     try:
         request = {
             "endpoint": inventory.endpoint_name(config),
             "deployed_model": terms.deployed_model(config, terms.model_of(config, version)),
-            "traffic_split": {THIS: 100},
+            "traffic_split": split,
         }
         operation = clients.endpoints(config.gcp.region).deploy_model(request=request)
         since = operation.metadata.generic_metadata.create_time or since
-        finished(operation, say, "deploying")
+        finished(operation, move.say, "deploying")
     except GoogleAPICallError as error:
         serving = _still_served(config)
         raise NotServed(
@@ -114,13 +142,6 @@ def _mark_as_served(config: Config, versions: list[str]) -> None:
         labels = {**model.labels, inventory.SERVED_LABEL: now}
         described = {"name": inventory.model_name(config, version), "labels": labels}
         client.update_model(request={"model": described, "update_mask": {"paths": ["labels"]}})
-
-
-def _give_traffic(config: Config, described: Any, deployed_id: str) -> None:
-    endpoint = {"name": described.name, "traffic_split": {deployed_id: 100}}
-    clients.endpoints(config.gcp.region).update_endpoint(
-        request={"endpoint": endpoint, "update_mask": {"paths": ["traffic_split"]}}
-    )
 
 
 def _agree(config: Config, version: str, say: Say) -> None:

@@ -29,9 +29,10 @@ class Aws(Section):
         examples=["arn:aws:iam::123456789012:role/slipway-execution"],
     )
     image: str = Field(
-        pattern=r"^\S+$",
+        default="",
+        pattern=r"^\S*$",
         max_length=255,
-        description="an image's URI without blanks",
+        description="an image's URI without blanks; without it, the kit's own is built",
         examples=["123456789012.dkr.ecr.us-east-1.amazonaws.com/slipway-serving:1"],
     )
     instance_type: str = Field(
@@ -40,6 +41,13 @@ class Aws(Section):
         examples=["ml.m7i.large"],
     )
     instance_count: int = Field(default=1, ge=1, description="a whole number of at least 1", examples=[1])
+    scheduler_role: str = Field(
+        default="",
+        pattern=r"^(arn:aws[a-z-]*:iam::[0-9]{12}:role/[a-zA-Z0-9_+=,.@/-]+)?$",
+        max_length=1600,
+        description="the ARN of the role that EventBridge Scheduler takes on for TTL",
+        examples=["arn:aws:iam::123456789012:role/slipway-scheduler"],
+    )
 
     @property
     def account(self) -> str:
@@ -71,9 +79,11 @@ class Gcp(Section):
         examples=["my-company-models"],
     )
     image: str = Field(
-        pattern=r"^\S+$",
+        default="",
+        pattern=r"^\S*$",
         max_length=255,
-        description="an image's URI without blanks, of Artifact Registry in the region",
+        description="an image's URI without blanks, of Artifact Registry in the region; without it, "
+        "the kit's own is built",
         examples=["us-central1-docker.pkg.dev/my-company-models/slipway/serving:1"],
     )
     training_image: str = Field(
@@ -107,6 +117,12 @@ class Gcp(Section):
         pattern=r"^([a-z0-9-]+@[a-z0-9.-]+\.gserviceaccount\.com)?$",
         description="the e-mail address of the service account that the container runs as",
         examples=["serving@my-company-models.iam.gserviceaccount.com"],
+    )
+    scheduler_account: str = Field(
+        default="",
+        pattern=r"^([a-z0-9-]+@[a-z0-9.-]+\.gserviceaccount\.com)?$",
+        description="the e-mail address of the service account that Cloud Scheduler calls as, for TTL",
+        examples=["scheduler@my-company-models.iam.gserviceaccount.com"],
     )
     # Source: cloud.google.com/vertex-ai/docs/predictions/choose-endpoint-type
     endpoint: Literal["dedicated", "shared"] = Field(

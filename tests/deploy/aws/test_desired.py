@@ -40,7 +40,7 @@ def test_what_is_wanted_is_these_four_requests(project):
                 "Filename": "build/model.tar.gz",
                 "Bucket": "slipway-tests",
                 "Key": "iris/0123456789ab/model.tar.gz",
-                "ExtraArgs": {"ExpectedBucketOwner": "123456789012"},
+                "ExtraArgs": {"ExpectedBucketOwner": "123456789012", "Tagging": "slipway%3Adeployment=iris"},
             },
         ),
         (

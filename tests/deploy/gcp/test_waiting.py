@@ -49,7 +49,7 @@ def test_a_deploy_that_was_stopped_before_the_old_version_left_is_taken_up(
 
 def test_an_endpoint_that_has_no_model_yet_gets_one(cloud, iris, deploy, asked):
     """What is left of a first deploy that was killed after it had made the endpoint."""
-    made = gcp.endpoint(config.load(iris), "any")
+    made = gcp.in_service(config.load(iris), "any")[0]
     cloud.endpoints.create_endpoint(request=made.params).result(30)
     assert deploy(iris) == 0
     assert asked(iris) == 2
@@ -75,7 +75,7 @@ def test_what_is_changed_by_somebody_else_is_left_to_them(iris, cloud, deploy, a
         settings = config.load(iris)
         until(lambda: inventory.running(settings), 60)
         (version,) = (r.version for r in inventory.endpoint(settings))
-        change = Change("update", gcp.endpoint(settings, version))
+        change = Change("update", gcp.in_service(settings, version)[0])
         with pytest.raises(Refused, match="endpoint 'iris' is being changed by somebody else"):
             gcp.apply(settings, change, lambda state: None)
         first.communicate(timeout=60)

@@ -1,0 +1,1 @@
+"""A new version on an endpoint of its own, asked and compared before it takes traffic."""
