@@ -2,12 +2,13 @@
 #   PROJECT=.     any folder with deploy.toml, training/ and inference/
 #   CLOUD=aws     the cloud to speak to: aws, or gcp (Vertex AI)
 #   LIVE=1        the real cloud; without it, the local one, which starts by itself
+#   CONTAINERS=   what the local one starts with: process, or podman or docker for containers of the image itself
 
 PROJECT ?= .
 CLOUD ?= aws
 PEERS ?= fastapi flask litserve bentoml kserve
 PYTHON ?= python3
-export PROJECT CLOUD BODY CONTENT_TYPE ACCEPT CHOOSE COSINE FROM HANDLER TO SINCE INPUT OUTPUT ON_ERROR HEADER JOIN ENGINE TIMES CONCURRENCY PLOT FUZZ_S
+export PROJECT CLOUD BODY CONTENT_TYPE ACCEPT CHOOSE COSINE FROM HANDLER TO SINCE SET INPUT OUTPUT ON_ERROR HEADER JOIN ENGINE TIMES CONCURRENCY PLOT FUZZ_S TTL
 
 PY := .venv/bin/python
 PIP := .venv/bin/pip --disable-pip-version-check
@@ -21,22 +22,28 @@ ready := .venv/ready-$(firstword $(shell cat $(yours) 2>/dev/null | cksum))
 flag = $(if $(filter 1,$($(1))),$(2))
 given = $(if $($(1)),$(2)="$$$(1)")
 options = --project "$$PROJECT" --cloud "$$CLOUD" $(call flag,YES,--yes) $(call flag,LIVE,--live)
+ifdef CONTAINERS
+export SLIPWAY_LOCAL_CONTAINERS := $(CONTAINERS)
+endif
 # Local is an address: the same verb, pointed at the local cloud by its environment.
 address = $(if $(filter 1,$(LIVE)),,exports=$$($(PY) -m infra.local env --project "$$PROJECT") && eval "$$exports" &&)
 verb = @$(address) $(PY) -m deploy $@ $(options)
 
-.PHONY: help optimize import deploy-endpoint batch-transform plan invoke latency train status logs rollback destroy env local-up local-down test lint fuzz bench bench-serving
+.PHONY: help infra check optimize import deploy-endpoint batch-transform plan invoke latency train status logs rollback destroy env local-up local-down permissions test lint fuzz bench bench-serving
 .DEFAULT_GOAL := help
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {gsub(/\$$\$$/, "$$"); printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo; sed -n '2,4s/^#  / /p' $(firstword $(MAKEFILE_LIST))
+	@echo; sed -n '2,5s/^#  / /p' $(firstword $(MAKEFILE_LIST))
 
 import: $(ready) ## lay out another server's model and handler: FROM=folder|model.tar.gz|model.mar [TO=…] [HANDLER=…]
 	@$(PY) -m deploy $@ $(call given,FROM,--from) $(call given,TO,--to) $(call given,HANDLER,--handler)
 
-deploy-endpoint: $(ready) ## train if there is no model, package, deploy, prove it with the samples
-	$(verb)
+infra: $(ready) ## make what must exist in the account first, or update it; SET='Email=me@example.org Amount=50'
+	$(verb) $(call given,SET,--set)
+
+deploy-endpoint: $(ready) ## train if there is no model, package, deploy, prove it with the samples; TTL=4h ends it
+	$(verb) $(call given,TTL,--ttl)
 	@$(if $(filter 1,$(LIVE)),:,echo '# first point a shell at the local cloud: eval "$$(make -s env)"')
 
 # Without a cloud there is none to start.
@@ -45,8 +52,8 @@ batch-transform: $(ready) .venv/ready-parquet $(if $(filter ray,$(ENGINE)),.venv
 		$(call given,ON_ERROR,--on-error) $(call given,HEADER,--header) $(call given,JOIN,--join) \
 		$(call given,ACCEPT,--accept) $(call given,ENGINE,--engine)
 
-plan: $(ready) ## show what deploy-endpoint would change
-	$(verb)
+plan: $(ready) ## show what deploy-endpoint would change, and what it costs
+	$(verb) $(call given,TTL,--ttl)
 
 invoke: $(ready) ## send the samples, or BODY=file CONTENT_TYPE=text/csv ACCEPT=application/json
 	$(verb) $(call given,BODY,--body) $(call given,CONTENT_TYPE,--content-type) $(call given,ACCEPT,--accept)
@@ -54,6 +61,10 @@ invoke: $(ready) ## send the samples, or BODY=file CONTENT_TYPE=text/csv ACCEPT=
 latency: $(ready) ## show where the time of answers goes; TIMES=100 CONCURRENCY=8 PLOT=file.png
 	$(verb) $(call given,BODY,--body) $(call given,CONTENT_TYPE,--content-type) $(call given,ACCEPT,--accept) \
 		$(call given,TIMES,--times) $(call given,CONCURRENCY,--concurrency) $(call given,PLOT,--plot)
+
+# No cloud has a part in it.
+check: $(ready) ## serve the archive as a container would, offline, and look it through
+	@$(PY) -m deploy $@ $(options)
 
 train: $(ready) ## train the model anew, as a job, and bring it to build/model
 	$(verb)
@@ -79,6 +90,9 @@ env: $(ready) ## print what points an SDK at the local cloud: eval "$$(make -s e
 
 local-up: $(ready) ## start the local cloud
 	@$(PY) -m infra.local up --project "$$PROJECT"
+
+permissions: $(ready) ## list what IAM refused in the local cloud, and what no role used; ROLE=<name> against a role
+	@$(PY) -m infra.local permissions --project "$$PROJECT" $(call given,ROLE,--as)
 
 local-down: $(ready) ## stop the local cloud with all its children
 	@$(PY) -m infra.local down

@@ -18,6 +18,7 @@ CONTENT_TYPES = {
     ".csv": "text/csv",
     ".npy": "application/x-npy",
 }
+SAMPLES = "samples.jsonl"
 SHOWN_ANSWERS = 5
 
 
@@ -25,13 +26,13 @@ class AskError(Exception):
     """There is nothing to ask, or a sample was not answered; the message says which, and what to do."""
 
 
-def samples(project: Path) -> list[Request]:
-    """A request for each line of samples.jsonl; none without the file.
+def samples(project: Path, name: str = SAMPLES) -> list[Request]:
+    """A request for each line of inference/samples.jsonl, or of another file there; none without the file.
 
     It goes as what it is, a line of JSON Lines: as JSON, an instance that is a list would look like many.
     To a handler of another server it goes as JSON, which all of them read, and where a body is one request.
     """
-    path = project / "inference" / "samples.jsonl"
+    path = project / "inference" / name
     if not path.is_file():
         return []
     kind = CONTENT_TYPES[".json" if package.is_of_another_server(path.parent) else ".jsonl"]
@@ -75,6 +76,15 @@ def prove(place: Place, project: Path) -> None:
         terminal.line(f"  {terminal.shown(request.body.decode())}")
         terminal.line(f"    -> {terminal.shown(answer.body.decode())}", style="green")
     _show_example(place, requests[0])
+
+
+def watch(place: Place, project: Path) -> None:
+    """Ask the endpoint every sample once. Raises CloudError, which says which sample has no answer."""
+    for number, request in enumerate(samples(project), start=1):
+        try:
+            place.target.invoke(place.config, request)
+        except CloudError as error:
+            raise CloudError(f"sample {number} was not answered: {error}") from error
 
 
 def _until_first(answers: Sequence[Answer]) -> str:

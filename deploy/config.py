@@ -9,11 +9,13 @@ import hashlib
 import json
 import re
 import tomllib
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 from pydantic import (
     Field,
+    PrivateAttr,
     ValidationError,
     field_validator,
     model_validator,
@@ -22,7 +24,20 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from deploy.denylist import find_secret
-from deploy.sections import Aws, Batch, Gcp, Latency, Section, Serving, Training
+from deploy.sections import (
+    Aws,
+    Batch,
+    Check,
+    Endpoint,
+    Gcp,
+    Image,
+    Latency,
+    Release,
+    Section,
+    Serving,
+    Training,
+    lacking,
+)
 
 FILE = "deploy.toml"
 # Source: the SageMaker API's ContainerDefinition, Environment: 1024 bytes for each key and each value.
@@ -56,14 +71,38 @@ class Config(Section):
         examples=["flight-delay"],
     )
     keep_versions: int = Field(default=2, ge=0, description="a whole number, 0 or more", examples=[2])
+    # What both clouds take, as the value of a tag and of a label.
+    owner: str = Field(
+        default="",
+        pattern=r"^[a-z0-9_-]{0,63}$",
+        description="who pays, at most 63 of a-z, 0-9, '_' and '-'",
+        examples=["forecasts"],
+    )
     # One of the two is there; `check_cloud` says whether it is that of the cloud that a verb speaks to.
     aws: Aws = Field(default_factory=_absent)
     gcp: Gcp = Field(default_factory=_absent)
+    image: Image = Image()
     serving: Serving = Serving()
+    endpoint: Endpoint = Endpoint()
+    release: Release | None = None
     batch: Batch = Batch()
+    check: Check = Check()
     latency: Latency = Latency()
     training: Training = Training()
     environment: dict[str, str] = {}
+    # No setting: of one deploy alone, whose TTL began when it was given.
+    _expires: datetime | None = PrivateAttr(default=None)
+
+    @property
+    def expires(self) -> datetime | None:
+        """When this deployment is to remove its endpoint itself, in UTC; None if never."""
+        return self._expires
+
+    def ending(self, moment: datetime | None) -> Self:
+        """The same, for a deployment that ends then."""
+        copy = self.model_copy()
+        copy._expires = moment
+        return copy
 
     @field_validator("environment")
     @classmethod
@@ -115,6 +154,15 @@ def check_cloud(config: Config, cloud: str) -> None:
         raise ConfigError(
             f"{FILE}: name is {config.name!r}, expected a-z, 0-9 and '-', a letter first, on Vertex AI"
         )
+    wrong = _lacking(config, cloud)
+    if wrong:
+        raise ConfigError("\n".join(f"{FILE}: {sentence}" for sentence in wrong))
+
+
+def _lacking(config: Config, cloud: str) -> list[str]:
+    if cloud == "aws":
+        return lacking.on_aws(config.endpoint, config.aws)
+    return lacking.on_gcp(config.endpoint, config.gcp)
 
 
 def container_environment(config: Config) -> dict[str, str]:
@@ -153,7 +201,7 @@ def _sentence(mistake: ErrorDetails) -> str:
     """One pydantic error in the house's form."""
     *sections, key = [str(part) for part in mistake["loc"]] or [""]
     section = _section(sections)
-    where = "".join(f"[{name}]: " for name in sections)
+    where = f"[{'.'.join(sections)}]: " if sections else ""
     text = _missing(section, key) if mistake["type"] == "missing" else ""
     if mistake["type"] == "extra_forbidden":
         text = _unknown(section, key, mistake["input"])
@@ -165,17 +213,13 @@ def _sentence(mistake: ErrorDetails) -> str:
 
 
 def _section(path: list[str]) -> dict[str, FieldInfo]:
-    sections: dict[str, type[Section]] = {
-        "aws": Aws,
-        "gcp": Gcp,
-        "serving": Serving,
-        "batch": Batch,
-        "latency": Latency,
-        "training": Training,
-    }
-    if not path:
-        return Config.model_fields
-    return sections[path[0]].model_fields if path[0] in sections else {}
+    """The fields of a section, or of one within it; none of what is no section."""
+    fields: dict[str, FieldInfo] = Config.model_fields
+    for name in path:
+        kind = fields[name].annotation if name in fields else None
+        kinds = [one for one in (kind, *get_args(kind)) if isinstance(one, type) and issubclass(one, Section)]
+        fields = kinds[0].model_fields if kinds else {}
+    return fields
 
 
 def _missing(section: dict[str, FieldInfo], key: str) -> str:

@@ -18,6 +18,7 @@ variables of make, and the options they stand for:
 
 examples:
   python -m deploy deploy-endpoint
+  python -m deploy check
   python -m deploy batch-transform --input flights/ --output scored/ --on-error keep
   python -m deploy invoke --body flights.csv --accept application/jsonlines
   python -m deploy latency --concurrency 8 --plot build/latency.png
@@ -30,6 +31,7 @@ exit status: 0 done, 1 failed (the reason is the last line), 2 wrong usage, 130 
 VERBS = {
     "deploy-endpoint": "train if there is no model, package, plan, apply, wait, prove it with the samples",
     "batch-transform": "score files, here or in the cloud, by a job: rows in = rows out",
+    "check": "serve the archive as a container does, offline, and look it through, before a deploy does",
     "plan": "show what deploy-endpoint would change; change nothing",
     "invoke": "post the samples, or a file, and print the answers",
     "latency": "replay the samples: where the time of an answer goes, phase by phase, held to a budget",
@@ -39,6 +41,7 @@ VERBS = {
     "destroy": "remove everything of this deployment, and prove it",
     "train": "run training/train.py as a training job, and bring its model to build/model",
     "optimize": "try what makes the model lighter, show what each is worth, and keep the best",
+    "infra": "make what must exist in the account first: bucket, roles, registry, image builds, budget",
     "import": "lay out a model and handler of another server as a project, without touching its files",
 }
 WITHOUT_A_PROJECT = {"import"}
@@ -49,6 +52,16 @@ what FROM may be; the runtime says which it is, and where several are possible H
   TorchServe     a .mar, or its files
   Hugging Face   a repository's folder: handler.py with EndpointHandler, or config.json and weights alone
   TorchScript    model.pt
+"""
+INFRA_EPILOG = """\
+what --set (SET of make) may set on AWS; what is not set stays as it is:
+  Email=me@example.org       who is told when the month's cost nears Amount; without it there is no budget
+  Amount=100                 what the whole account may cost in a month, in US dollars
+  DeploymentNames=team-*     the names that the roles are for, with * and ?; at first that of deploy.toml
+  InvokedEndpoint=iris       the one endpoint that the invoker may invoke; at first that of deploy.toml
+  InstanceTypes=ml.m*,ml.c*  the machines that may be deployed and trained on; at first all
+  DataPrefix=data            where in the bucket channels and batch jobs may read and write besides
+  LogDays=30                 for how long the logs of image builds are kept
 """
 LATENCY_EPILOG = """\
 what is measured, in milliseconds at p50, p95 and p99, each with its share of the whole:
@@ -67,7 +80,28 @@ a budget in deploy.toml, in milliseconds at p95; one that is broken is exit stat
   [latency]
   budget = { whole = 50, predict = 20 }
 """
+CHECK_EPILOG = """\
+what is done, without a cloud:
+  files        sizes against the cloud's limits; requirements that no image can be built with or that another
+               could take the place of; wheels for another machine; Python and torch against the image's;
+               pickles that run code, and the scikit-learn that made them; paths of this machine
+  environment  a Python with inference/requirements.txt and the runtime, and nothing else; kept by its content
+  container    the archive, unpacked read-only and served from there as an ordinary user, in another folder,
+               with no network where this machine can do that (it says so where it cannot)
+  /ping, samples, SIGTERM   as SageMaker and as Vertex AI ask, and the answers compared
+An error is exit status 1, with the handler's traceback, its line and what to change; a warning is shown.
+`deploy-endpoint --live` does all this first.
+
+what is meant to be so, deploy.toml says:
+  [check]
+  network = true                      # the handler needs the network
+  repeatable = false                  # the same request may be answered otherwise each time
+  trusted_pickles = ["model.joblib"]  # below build/model
+  run = false                         # this machine cannot run the handler, which needs a GPU, say
+"""
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+# A schedule is run within the minute that it names; a year is what Cloud Scheduler's can tell apart.
+SHORTEST_TTL, LONGEST_TTL = timedelta(minutes=1), timedelta(days=364)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -104,6 +138,11 @@ def _invoke_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--content-type", default="", help="of the body (default: by the file's name)")
     command.add_argument("--accept", default="", help="the content type wanted back")
+
+
+def _check_options(command: argparse.ArgumentParser) -> None:
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
+    command.epilog = CHECK_EPILOG
 
 
 def _batch_options(command: argparse.ArgumentParser) -> None:
@@ -176,6 +215,15 @@ def _latency_options(command: argparse.ArgumentParser) -> None:
     command.epilog = LATENCY_EPILOG
 
 
+def _ttl_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--ttl",
+        type=_lifetime,
+        metavar="TIME",
+        help="remove the endpoint by itself after that time, such as 30m, 4h, 2d; without it, it stays",
+    )
+
+
 def _logs_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--follow", action="store_true", help="go on printing until Ctrl-C")
     command.add_argument(
@@ -187,15 +235,38 @@ def _rollback_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--to", default="", metavar="VERSION", help="its name or 12 digits, as in status")
 
 
+def _infra_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--set",
+        type=_settings,
+        default={},
+        metavar="'NAME=VALUE …'",
+        help="what infra/ leaves open, such as 'Email=me@example.org Amount=50'; kept until it is set again",
+    )
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
+    command.epilog = INFRA_EPILOG
+
+
 _OPTIONS = {
     "batch-transform": _batch_options,
+    "deploy-endpoint": _ttl_options,
+    "plan": _ttl_options,
+    "check": _check_options,
     "import": _import_options,
+    "infra": _infra_options,
     "invoke": _invoke_options,
     "latency": _latency_options,
     "logs": _logs_options,
     "optimize": _optimize_options,
     "rollback": _rollback_options,
 }
+
+
+def _settings(text: str) -> dict[str, str]:
+    found = {word: re.fullmatch(r"([A-Za-z]+)=(\S*)", word) for word in text.split()}
+    if wrong := [word for word, match in found.items() if match is None]:
+        raise argparse.ArgumentTypeError(f"{wrong[0]!r}: expected NAME=VALUE, such as Amount=50")
+    return {match[1]: match[2] for match in found.values() if match}
 
 
 def _whole(most: int) -> Callable[[str], int]:
@@ -212,3 +283,10 @@ def _age(text: str) -> timedelta:
     if not found:
         raise argparse.ArgumentTypeError(f"{text!r}: expected a number and s, m, h or d, such as 10m")
     return timedelta(**{UNITS[found[2]]: int(found[1])})
+
+
+def _lifetime(text: str) -> timedelta:
+    right = "a whole number and m, h or d, from 1m to 364d, such as 4h"
+    if not re.fullmatch(r"[0-9]{1,6}[mhd]", text) or not SHORTEST_TTL <= _age(text) <= LONGEST_TTL:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected {right} (TTL of make)")
+    return _age(text)

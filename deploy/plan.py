@@ -42,6 +42,8 @@ class Resource:
     params: dict[str, Any] = field(default_factory=dict, compare=False)  # the request that makes it
     needs: tuple[Key, ...] = field(default=(), compare=False)  # what it cannot do without
     seen: Seen = field(default=Seen(), compare=False)
+    # Others may use it, too: it is made where it is missing, and never taken away.
+    shared: bool = field(default=False, compare=False)
 
     @property
     def key(self) -> Key:
@@ -75,7 +77,7 @@ def plan(desired: Sequence[Resource], observed: Sequence[Resource], keep: int = 
     there = {resource.key: resource for resource in observed}
     towards = [change for wanted in desired for change in _towards(wanted, there.get(wanted.key))]
     stays = {resource.key for resource in desired} | kept(desired, observed, keep)
-    gone = [r for r in reversed(observed) if r.seen.ours and r.key not in stays]
+    gone = [r for r in reversed(observed) if r.seen.ours and not r.shared and r.key not in stays]
     return towards + [Change("delete", resource) for resource in gone]
 
 
@@ -151,6 +153,10 @@ def _names(resources: Sequence[Resource]) -> str:
 
 
 def undone(changes: Iterable[Change]) -> list[Change]:
-    """The changes that take back what `changes` made, the last first."""
-    made = [change.resource for change in changes if change.action == "create"]
-    return [Change("delete", resource) for resource in reversed(made)]
+    """The changes that take back what `changes` made and have not deleted again, the last first."""
+    made: dict[Key, Resource] = {}
+    for change in changes:
+        made.pop(change.resource.key, None)
+        if change.action == "create" and not change.resource.shared:
+            made[change.resource.key] = change.resource
+    return [Change("delete", resource) for resource in reversed(made.values())]

@@ -1,16 +1,21 @@
 """Changes made one after another; where one fails, why, and what was made for it taken back."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from deploy import terminal, tracebacks
 from deploy.config import Config
 from deploy.plan import Change, undone
-from deploy.target import CloudError, NotServed, Refused, Target
+from deploy.releasing.naming import named
+from deploy.target import CloudError, NotServed, Refused, Target, Watch, unwatched
 
 
 class Stopped(KeyboardInterrupt):
     """The person stopped it; the message says how far it had come."""
+
+
+def nothing(change: Change) -> None:
+    """Looks at nothing."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +24,8 @@ class Place:
 
     target: Target
     config: Config
+    watch: Watch = unwatched  # what asks the endpoint while a version takes its traffic over
+    made: Callable[[Change], None] = nothing  # what looks at a change that was made; its CloudError undoes it
 
 
 def make(place: Place, changes: Sequence[Change], again: str = "the same command again") -> None:
@@ -33,7 +40,7 @@ def make(place: Place, changes: Sequence[Change], again: str = "the same command
             _apply(place, change)
             done.append(change)
     except CloudError as error:
-        _explain(place, error)
+        _explain(place, changes[len(done)], error)
         _take_back(place, made_in_vain(done, changes[len(done)], error))
         raise
     except KeyboardInterrupt:
@@ -45,7 +52,8 @@ def make(place: Place, changes: Sequence[Change], again: str = "the same command
 
 def _apply(place: Place, change: Change) -> None:
     with terminal.working(terminal.sentence(change)) as say:
-        place.target.apply(place.config, change, say)
+        place.target.apply(place.config, change, say, place.watch)
+    place.made(change)
 
 
 def made_in_vain(done: Sequence[Change], failed: Change, error: CloudError) -> list[Change]:
@@ -60,12 +68,13 @@ def made_in_vain(done: Sequence[Change], failed: Change, error: CloudError) -> l
     return list(done) if isinstance(error, Refused) else [*done, failed]
 
 
-def _explain(place: Place, error: CloudError) -> None:
+def _explain(place: Place, failed: Change, error: CloudError) -> None:
     """Show what the containers of the failed version printed."""
     if not isinstance(error, NotServed):
         return
     try:
-        printed = tracebacks.cause(place.target.logs_of_new(place.config, error.since))
+        of = named(place.config, failed.resource.name)
+        printed = tracebacks.cause(place.target.logs_of_new(of, error.since))
     except CloudError as unread:
         terminal.aside(f"the container's log could not be read: {unread}")
         return

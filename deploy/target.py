@@ -17,6 +17,7 @@ from deploy.plan import Change, Resource
 from deploy.training.bundles import Bundle
 
 Say = Callable[[str], None]  # takes the state of what is under way, as often as it is looked at
+Watch = Callable[[], None]  # asks what serves, time and again; raises CloudError where that is not well
 Heard = Callable[[bytes], object]  # takes an answer's pieces as they come; one that comes whole is one piece
 
 
@@ -41,6 +42,10 @@ class NotServed(CloudError):
 
 def ignored(piece: bytes) -> None:
     """Hears a piece, and does nothing with it."""
+
+
+def unwatched() -> None:
+    """Asks nothing."""
 
 
 @dataclass(frozen=True)
@@ -191,8 +196,14 @@ class Target(Protocol):
     def desired(self, config: Config, archive: Archive) -> list[Resource]:
         """What must be there to serve the archive, from what is depended on to what depends on it."""
 
-    def in_service(self, config: Config, version: str) -> list[Resource]:
-        """The endpoint that serves this version, between what it needs besides and what stands upon it."""
+    def in_service(self, config: Config, version: str, guarded: bool = True) -> list[Resource]:
+        """The endpoint that serves this version, between what it needs besides and what stands upon it.
+
+        Where it is not `guarded`, the version takes all traffic at once, whatever deploy.toml says.
+        """
+
+    def candidate(self, config: Config, version: str) -> Resource:
+        """An endpoint beside the deployment's, on which this version is asked before it takes traffic."""
 
     def observed(self, config: Config) -> list[Resource]:
         """What is there under this deployment's names, in the order of `desired`."""
@@ -203,9 +214,10 @@ class Target(Protocol):
     def settle(self, config: Config, say: Say) -> None:
         """Return once the endpoint is not changing, whatever its state is then."""
 
-    def apply(self, config: Config, change: Change, say: Say) -> None:
+    def apply(self, config: Config, change: Change, say: Say, watch: Watch = unwatched) -> None:
         """Make one change and return when it has happened.
 
+        `watch` is asked while a version takes traffic over where the cloud itself watches nothing.
         Raises Refused if nothing was changed, NotServed if the endpoint settled on something else.
         """
 

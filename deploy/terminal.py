@@ -40,7 +40,7 @@ def aside(text: str) -> None:
 
 def sentence(change: Change) -> str:
     resource = change.resource
-    to = f" -> {resource.version}" if resource.kind == "endpoint" and change.action != "delete" else ""
+    to = f" -> {resource.version}" if resource.version and change.action != "delete" else ""
     return f"{change.action} {resource.kind} {resource.name}{to}"
 
 

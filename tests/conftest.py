@@ -14,6 +14,7 @@ from typing import Any
 import boto3
 import pytest
 from environments import SAGEMAKER, Environment, build
+from roles import make_role
 from waiting import until
 
 ROOT = Path(__file__).parents[1]
@@ -30,6 +31,7 @@ SETTINGS = {
     "SLIPWAY_LOCAL_PING_INTERVAL_S": "0.2",
     "SLIPWAY_LOCAL_INVOCATION_TIMEOUT_S": "10",
     "SLIPWAY_LOCAL_STOP_GRACE_S": "3",
+    "SLIPWAY_LOCAL_TIME_SCALE": "0.01",
 }
 HANDLER = """\
 import json
@@ -173,13 +175,7 @@ def local_cloud(start_cloud: Callable[..., LocalCloud]) -> LocalCloud:
     """The local cloud that the tests share, with a bucket and an execution role."""
     cloud = start_cloud()
     cloud.client("s3").create_bucket(Bucket=BUCKET)
-    trust = {
-        "Effect": "Allow",
-        "Principal": {"Service": "sagemaker.amazonaws.com"},
-        "Action": "sts:AssumeRole",
-    }
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-    cloud.client("iam").create_role(RoleName="slipway-execution", AssumeRolePolicyDocument=policy)
+    make_role(cloud.client("iam"), "slipway-execution")
     return cloud
 
 

@@ -84,6 +84,7 @@ def test_from_two_files_to_a_live_endpoint_and_back(shell: Shell) -> None:
     example.write_text(snippet(first))
     assert shell(f'eval "$(make -s env)" && {sys.executable} {example}').strip() == "3"
 
+    assert "2 of 2 answered, alike as SageMaker and as Vertex AI ask" in shell("make check")
     plan = shell("make plan")
     assert f"model: of training job {trained[1]}, finished " in plan
     assert "nothing to change" in plan

@@ -23,11 +23,11 @@ from typing import BinaryIO
 
 from deploy.package import variants
 from deploy.package.generators import streams
-from deploy.package.members import Member, PackageError, collect, folders, shown
+from deploy.package.members import Member, PackageError, collect, contents, folders, shown
 from deploy.package.preflight import check_handler, check_samples, is_of_another_server
 from deploy.package.tarball import Progress, TarballWriter
 
-__all__ = ["Archive", "PackageError", "build", "check", "is_of_another_server", "streams"]
+__all__ = ["Archive", "Beside", "PackageError", "build", "check", "is_of_another_server", "streams"]
 
 
 @dataclass(frozen=True)
@@ -51,20 +51,31 @@ def check(code_dir: Path, model_dir: Path | None = None) -> None:
         check_samples(code_dir / "samples.jsonl")
 
 
+@dataclass(frozen=True)
+class Beside:
+    """What goes in beside the model and its code, each where it is there.
+
+    `variant` is the folder that `optimize` leaves: optimized/ in the archive. The files of `root` lie at the
+    archive's root, beside the weights.
+    """
+
+    variant: Path | None = None
+    root: Path | None = None
+
+
 def build(
     model_dir: Path,
     code_dir: Path,
     out: Path,
     progress: Progress | None = None,
-    variant: Path | None = None,
+    beside: Beside = Beside(),  # noqa: B008 - frozen
 ) -> Archive:
     """Package a model and its code as `out`, which appears whole or not at all; an older one stays till then.
 
-    `progress` is called with the bytes of files packaged so far. `variant` is the folder that `optimize`
-    leaves; where it is there, it goes in as optimized/. Raises PackageError, naming the file, for anything
-    that cannot or must not go in, and for a disk that is full.
+    `progress` is called with the bytes of files packaged so far. Raises PackageError, naming the file, for
+    anything that cannot or must not go in, and for a disk that is full.
     """
-    members = _inspected(model_dir, code_dir, variant)
+    members = _inspected(model_dir, code_dir, beside)
     _refuse_inside(out, (model_dir, code_dir))
     try:
         with _replacing(out) as file, TarballWriter(file, progress) as tarball:
@@ -74,12 +85,22 @@ def build(
         raise _output_error(out, members, error) from error
 
 
-def _inspected(model_dir: Path, code_dir: Path, variant: Path | None) -> list[Member]:
+def _inspected(model_dir: Path, code_dir: Path, beside: Beside) -> list[Member]:
     check(code_dir, model_dir)
     with _readable(code_dir):
         found = collect(model_dir, code_dir)
-        found += variants.members(variant, model_dir, code_dir)
+        found += variants.members(beside.variant, model_dir, code_dir)
+        found += _at_root(beside.root, found)
         return sorted(found, key=lambda member: member.name.encode())
+
+
+def _at_root(root: Path | None, others: list[Member]) -> list[Member]:
+    taken = {member.name.split("/")[0]: member for member in others}
+    found = contents(root, "", "leave it out") if root else []
+    for member in found:
+        if other := taken.get(member.name.split("/")[0]):
+            raise PackageError(other.place, f"takes the place of {member.name} in the archive", "rename it")
+    return found
 
 
 @contextmanager

@@ -1,20 +1,25 @@
 """One command: what it is about, where, and the parts of the cloud that it speaks to."""
 
 import importlib
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from deploy import rollout, terminal
+from deploy import locks, rollout, terminal
 from deploy.batch.cloud import Cloud, Storage, Transforms
 from deploy.config import Config
+from deploy.money.billing import Billing
 from deploy.package import variants
 from deploy.target import Target, Trainings
 from deploy.training import jobs
 
 if TYPE_CHECKING:
     from deploy import aws, gcp
-    from deploy.aws import storage, trainings, transforms
+    from deploy.aws import billing, storage, trainings, transforms
+    from deploy.aws import locks as aws_locks
+    from deploy.gcp import billing as gcp_billing
+    from deploy.gcp import locks as gcp_locks
     from deploy.gcp import storage as gcp_storage
     from deploy.gcp import trainings as gcp_trainings
     from deploy.gcp import transforms as gcp_transforms
@@ -24,10 +29,14 @@ if TYPE_CHECKING:
     _gcp: Target = gcp
     _trainings: Trainings = trainings
     _gcp_trainings: Trainings = gcp_trainings
+    _billing: Billing = billing
+    _gcp_billing: Billing = gcp_billing
     _storage: Storage = storage
     _transforms: Transforms = transforms
     _gcp_storage: Storage = gcp_storage
     _gcp_transforms: Transforms = gcp_transforms
+    _locks: locks.Store = aws_locks
+    _gcp_locks: locks.Store = gcp_locks
 
 KIT = Path(__file__).resolve().parents[2]
 LAUNCHERS = [KIT / "training" / name for name in ("launch.py", "launch_vertex.py")]
@@ -63,6 +72,10 @@ class Run:
         return Cloud(self.config, cast(Storage, storage), cast(Transforms, transforms))
 
     @property
+    def billing(self) -> Billing:
+        return cast(Billing, part(self.cloud, "billing"))
+
+    @property
     def model(self) -> Path:
         return self.project / "build" / "model"
 
@@ -82,6 +95,10 @@ class Run:
     @property
     def training(self) -> jobs.Site:
         return jobs.Site(self.project, self.config, self.trainings, LAUNCHERS)
+
+    def locked(self, verb: str) -> AbstractContextManager[None]:
+        """Nobody else changes this deployment meanwhile. Raises LockError where somebody does."""
+        return locks.held(cast(locks.Store, part(self.cloud, "locks")), self.config, verb)
 
     def ask(self, question: str) -> None:
         """Go on if the person agrees, now or beforehand. Raises VerbError if not."""

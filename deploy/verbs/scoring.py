@@ -10,10 +10,10 @@ from deploy.batch import engine, inputs, orders, scoring
 from deploy.batch.collecting import Work
 from deploy.plan import Resource
 from deploy.sections import Batch
-from deploy.verbs import preparing, stages
+from deploy.verbs import costing, preparing, stages
 from deploy.verbs.run import Run, VerbError
 
-JOB_NEEDS = {"archive", "model"}
+JOB_NEEDS = {"image", "runtime", "archive", "model"}
 
 
 def batch_transform(run: Run, options: Namespace) -> None:
@@ -37,13 +37,13 @@ def _score_by_a_job(run: Run, options: Namespace, settings: Batch) -> None:
     run.target.check(run.config)
     if not stages.took_a_model(run):
         preparing.train(run, options)
-    wanted = _for_a_job(run.target.desired(run.config, stages.packaged(run)))
+    wanted = _for_a_job(stages.desired(run))
     work = scoring.plan(cloud, wanted[-1].name, found, output)
     scoring.tell(work, scoring.score(work, lambda: _prepare(run, work, wanted)))
 
 
 def _for_a_job(desired: Sequence[Resource]) -> list[Resource]:
-    """What a job needs of what an endpoint needs: the archive, and last the model."""
+    """What a job needs of what an endpoint needs: the image, the archive, and last the model."""
     return [resource for resource in desired if resource.kind in JOB_NEEDS]
 
 
@@ -52,6 +52,8 @@ def _prepare(run: Run, work: Work, wanted: Sequence[Resource]) -> None:
     changes = [c for c in plans.plan(wanted, run.target.observed(run.config)) if c.action == "create"]
     terminal.show_plan(changes)
     if run.live:
+        billed = run.billing.scoring(run.config, work.order.settings)
+        terminal.line(f"costs      {costing.scoring(run, billed)}")
         machines = work.cloud.transforms.machines(run.config, work.order.settings)
         run.ask(f"Start a transform job on {machines}? It is billed until it ends.")
     rollout.make(run.place, changes)

@@ -4,38 +4,59 @@ from argparse import Namespace
 
 from deploy import asking, package, rollout, terminal
 from deploy import plan as plans
-from deploy.verbs import preparing, stages
+from deploy.verbs import checking, costing, preparing, releasing, stages
 from deploy.verbs.run import Run, VerbError
 
 
 def deploy_endpoint(run: Run, options: Namespace) -> None:
     """Train if there is no model, package, plan, apply, wait, and prove it with the samples."""
+    run = costing.ending(run, options)
     package.check(run.code, run.model)
+    releasing.check(run)
     run.target.check(run.config)
+    with run.locked(options.verb):
+        _deploy(run, options)
+
+
+def _deploy(run: Run, options: Namespace) -> None:
     if not stages.took_a_model(run):
         preparing.train(run, options)
-    desired = run.target.desired(run.config, stages.packaged(run))
-    changes = plans.plan(desired, stages.observed(run), run.config.keep_versions)
+    if run.live:
+        checking.check(run, options)
+    desired = stages.desired(run)
+    changes = releasing.planned(run, desired, stages.observed(run))
     terminal.show_plan(changes)
+    if changes:
+        costing.show_endpoint(run, in_full=run.live)
     if run.live and any(change.action == "create" for change in changes):
         run.ask("Make these changes? An endpoint is billed from its creation until `destroy`.")
-    rollout.make(run.place, changes)
+    releasing.make(run, changes)
     asking.prove(run.place, run.project)
 
 
 def plan(run: Run, options: Namespace) -> None:
-    """Show what a deploy would change, and change nothing in the cloud."""
+    """Show what a deploy would change and what it costs, and change nothing in the cloud."""
+    run = costing.ending(run, options)
     run.target.check(run.config)
     stages.took_a_model(run)
-    desired = run.target.desired(run.config, stages.packaged(run))
-    terminal.show_plan(plans.plan(desired, stages.observed(run), run.config.keep_versions))
+    desired = stages.desired(run)
+    terminal.show_plan(releasing.planned(run, desired, stages.observed(run)))
+    costing.show_endpoint(run)
 
 
 def rollback(run: Run, options: Namespace) -> None:
     """Put an older version back in service: the newest before the present one, or the one named."""
+    with run.locked(options.verb):
+        _put_back(run, options.to)
+
+
+def _put_back(run: Run, to: str) -> None:
     observed = stages.observed(run)
-    version = plans.older(observed, options.to)
-    desired = [*plans.whole(version.key, observed), *run.target.in_service(run.config, version.name)]
+    version = plans.older(observed, to)
+    run, observed = costing.keeping_its_end(run, observed)
+    # At once: an alarm may be why, and it would put back what is put back.
+    there = run.target.in_service(run.config, version.name, guarded=False)
+    desired = [*plans.whole(version.key, observed), *there]
     changes = plans.plan(desired, observed, run.config.keep_versions)
     terminal.show_plan(changes)
     # Without a name it would go back one version more.
@@ -45,6 +66,12 @@ def rollback(run: Run, options: Namespace) -> None:
 
 def destroy(run: Run, options: Namespace) -> None:
     """Remove all of this deployment, after a question, and list again to prove it."""
+    with run.locked(options.verb):
+        _take_away(run)
+    costing.prove_free(run)
+
+
+def _take_away(run: Run) -> None:
     changes = plans.plan([], stages.everything(run))
     terminal.show_plan(changes)
     if changes:
@@ -55,9 +82,10 @@ def destroy(run: Run, options: Namespace) -> None:
 
 def _prove_gone(run: Run) -> None:
     left = stages.everything(run)
-    ours = [f"{resource.kind} {resource.name}" for resource in left if resource.seen.ours]
+    ours = [f"{one.kind} {one.name}" for one in left if one.seen.ours and not one.shared]
     if ours:
         raise VerbError(f"still there: {', '.join(ours)}; give the same command again")
     terminal.line(f"nothing of {run.config.name} is left")
     for resource in left:
-        terminal.line(f"not this deployment's, left alone: {resource.kind} {resource.name}")
+        why = "others may use it" if resource.shared else "not this deployment's"
+        terminal.line(f"{why}, left alone: {resource.kind} {resource.name}")

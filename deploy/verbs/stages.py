@@ -1,6 +1,7 @@
 """What several verbs begin with: the model, its package, and what is there already."""
 
-from deploy import package, terminal
+from deploy import image, package, terminal
+from deploy.image import rayserve
 from deploy.package import Archive, variants
 from deploy.plan import Resource
 from deploy.training import jobs, models
@@ -23,12 +24,18 @@ def packaged(run: Run) -> Archive:
         raise VerbError(f"{run.model}: there is no model yet; `make train` makes one")
     out = run.project / "build" / "model.tar.gz"
     with terminal.working("package the model") as say:
-        built = package.build(
-            run.model, run.code, out, lambda size: say(f"{size / 1e6:,.0f} MB"), run.variant
-        )
+        root = rayserve.write(run.config, run.project, run.project / "build" / "ray-serve")
+        beside = package.Beside(run.variant, root)
+        built = package.build(run.model, run.code, out, lambda size: say(f"{size / 1e6:,.0f} MB"), beside)
     if lighter := variants.chosen(run.variant):
         terminal.line(f"in the model's place: {lighter.kind}, {lighter.told} (`make optimize`)")
     return built
+
+
+def desired(run: Run) -> list[Resource]:
+    """What is to be there: the kit's image, where that is what serves, and all that the archive needs."""
+    kits = image.desired(run.config, run.project, run.cloud)
+    return [*kits, *run.target.desired(run.config, packaged(run))]
 
 
 def observed(run: Run) -> list[Resource]:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from deploy import plan as plans
 from deploy import terminal
 from deploy.target import Event
+from deploy.verbs import costing
 from deploy.verbs.run import Run
 
 FOLLOW_EVERY_S = 1.0
@@ -21,6 +22,7 @@ def status(run: Run, options: Namespace) -> None:
         return
     for name, fact in facts.items():
         terminal.line(f"{name:10} {fact}")
+    costing.show_so_far(run)
     observed = run.target.observed(run.config)
     for version in plans.versions(observed):
         if version.key not in plans.in_service(observed):

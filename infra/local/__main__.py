@@ -1,4 +1,4 @@
-"""The local cloud's commands: `python -m infra.local up|down|env|status`."""
+"""The local cloud's commands: `python -m infra.local up|down|env|status|permissions`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 from infra.local import daemon
-from infra.local.settings import SettingError, Settings, from_environment
+from infra.local.settings import PREFIX, SettingError, Settings, from_environment
+
+CONTAINERS = f"{PREFIX}CONTAINERS"
 
 DESCRIPTION = """\
 The local cloud: AWS's and Google's APIs for this machine alone, in which endpoints are real processes.
@@ -51,6 +53,19 @@ def _parser() -> argparse.ArgumentParser:
             help="whose deploy.toml names the buckets and the role that must exist first",
         )
         command.set_defaults(run=run)
+    permissions = commands.add_parser(
+        "permissions", help="calls made that IAM did not allow, and permissions that no role used"
+    )
+    permissions.add_argument(
+        "--project", type=Path, metavar="DIR", help="whose deploy.toml names the account, by its role"
+    )
+    permissions.add_argument(
+        "--as",
+        dest="role",
+        metavar="ROLE",
+        help="besides, what was done without a role and a role of this name may not",
+    )
+    permissions.set_defaults(run=_permissions)
     commands.add_parser("down", help="stop it with all its containers").set_defaults(run=_down)
     commands.add_parser("status", help="where it is, and which endpoints there are").set_defaults(run=_status)
     return parser
@@ -81,10 +96,20 @@ def _started(settings: Settings, arguments: argparse.Namespace) -> daemon.State:
     if not daemon.running(settings.home):
         print(f"starting the local cloud (log: {daemon.log_file(settings.home)}) …", file=sys.stderr)
     state = daemon.up(settings)
+    _check_containers(settings, shell.ask(state.port, "GET", "/_local/status")["containers"])
     needs = project.needs_of(arguments.project) if arguments.project else project.Needs()
     for line in shell.provision(state.port, needs):
         print(line, file=sys.stderr)
     return state
+
+
+def _check_containers(settings: Settings, running: str) -> None:
+    """One that runs already keeps to what it was started with. Raises daemon.StartError."""
+    if CONTAINERS in os.environ and running != settings.containers:
+        raise daemon.StartError(
+            f"{CONTAINERS}={settings.containers}: the local cloud that runs was started for {running}: "
+            "stop it first, with all that it holds (make local-down)"
+        )
 
 
 def _down(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -100,9 +125,39 @@ def _status(settings: Settings, arguments: argparse.Namespace) -> int:
         print("no local cloud is running")
         return 1
     print(f"the local cloud is at {state.url} (process {state.pid}, log {daemon.log_file(settings.home)})")
-    for endpoint in shell.ask(state.port, "GET", "/_local/status")["endpoints"]:
+    told = shell.ask(state.port, "GET", "/_local/status")
+    print(f"containers by {told['containers']}")
+    for endpoint in told["endpoints"]:
         print("{name}  {status}  {region}  account {account}".format(**endpoint))
     return 0
+
+
+def _permissions(settings: Settings, arguments: argparse.Namespace) -> int:
+    from infra.local import project, shell
+    from infra.local.iam import report
+
+    needs = project.needs_of(arguments.project) if arguments.project else project.Needs()
+    state = daemon.running(settings.home)
+    if state is None:
+        print("no local cloud is running")
+        return 1
+    told = shell.ask(state.port, "GET", "/_local/permissions", {"account": needs.account_id})
+    try:
+        missing = report.refused_to(told, arguments.role) if arguments.role else []
+    except KeyError:
+        print(f"error: --as {arguments.role}: there is no such role in the account", file=sys.stderr)
+        return 1
+    _print_list("calls made but not allowed", report.refused(told))
+    if arguments.role:
+        _print_list(f"calls made without a role that {arguments.role} may not make", missing)
+    _print_list("permissions allowed but never used", report.unused(told))
+    return 0
+
+
+def _print_list(title: str, lines: list[str]) -> None:
+    print(f"{title}: {len(lines) or 'none'}")
+    for line in lines:
+        print(f"  {line}")
 
 
 if __name__ == "__main__":

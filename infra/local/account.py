@@ -9,15 +9,9 @@ from typing import Any
 
 from infra.local.cloud import DEFAULT_REGION, Caller
 from infra.local.project import GOOGLE_PROJECT, ROLE, Needs, google_installed
-from infra.local.records import Records
+from infra.local.records import NewRole, Records
+from infra.local.roles import RIGHTS, TRUST
 from infra.local.vertex import Google
-
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    ],
-}
 
 
 def provision(records: Records, google: Google, needs: Needs) -> dict[str, Any]:
@@ -31,9 +25,11 @@ def provision(records: Records, google: Google, needs: Needs) -> dict[str, Any]:
     caller = Caller(account_id, needs.region or DEFAULT_REGION)
     made = []
     if needs.bucket and records.make_bucket(caller, needs.bucket):
+        records.provisioned.add(("AWS::S3::Bucket", f"{account_id}/{needs.bucket}"))
         made.append(f"bucket {needs.bucket}")
     role = ROLE.fullmatch(needs.role)
-    if role and records.make_role(caller, role["name"], role["path"], TRUST):
+    if role and records.make_role(caller, NewRole(role["name"], role["path"], TRUST, RIGHTS)):
+        records.provisioned.add(("AWS::IAM::Role", f"{account_id}/{role['name']}"))
         made.append(f"role {role['name']}")
     if needs.gcs_bucket and google_installed():
         storage, project = google.service().vertex.storage, needs.gcp_project or GOOGLE_PROJECT

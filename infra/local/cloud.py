@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, Protocol
 
 from infra.local.asgi import Receive, Scope, Send
@@ -21,6 +21,11 @@ class Caller:
     account: str
     region: str
     access_key: str = "local"
+    role: str = ""  # the ARN of the execution role in whose name a service asks
+
+    def assuming(self, role: str) -> Caller:
+        """The same account and region, where whatever is asked must be allowed to that role."""
+        return replace(self, role=role)
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,7 @@ def credential_of(authorization: str) -> Credential | None:
 class Cloud(Protocol):
     """The account as a service sees it.
 
+    A caller that assumes a role may do what the role may; AwsError AccessDenied is raised for all else.
     Every method may be called from any thread, and blocks: in a coroutine call it with `asyncio.to_thread`.
     """
 
@@ -86,8 +92,27 @@ class Cloud(Protocol):
         """Deletes the object, if there is one. Raises AwsError as `list_keys` does."""
         ...
 
-    def role_trusts(self, caller: Caller, role_arn: str, service: str) -> bool:
-        """Whether the role is there and lets that service (`sagemaker.amazonaws.com`) assume it."""
+    def check_image(self, caller: Caller, image: str) -> None:
+        """Raises AwsError AccessDenied if the role that the caller assumes may not pull the image."""
+        ...
+
+    def check_alarm(self, caller: Caller, name: str) -> None:
+        """Raises AwsError AccessDenied if the role that the caller assumes may not look at the alarm."""
+        ...
+
+    def check_topic(self, caller: Caller, topic: str) -> None:
+        """The same of publishing to the topic, which is an ARN."""
+        ...
+
+    def check_push(self, caller: Caller, image: str) -> None:
+        """The same of pushing it."""
+        ...
+
+    def role_trusts(self, caller: Caller, role_arn: str, service: str, source: str = "") -> bool:
+        """Whether the role is there and lets that service (`sagemaker.amazonaws.com`) assume it.
+
+        `source` is the ARN of what the service would do it for.
+        """
         ...
 
 
@@ -110,8 +135,8 @@ class Service(Protocol):
         ...
 
     async def invoke(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The data plane, raw ASGI on the event loop: /endpoints/{name}/invocations and
-        /endpoints/{name}/invocations-response-stream, POST. Answers its own errors.
+        """The data plane, raw ASGI on the event loop: /endpoints/{name}/invocations, async-invocations and
+        invocations-response-stream, POST. Answers its own errors.
         """
         ...
 

@@ -1,8 +1,9 @@
-"""An AWS service's refusal, and the three forms in which AWS's protocols carry it."""
+"""An AWS service's refusal, and the four forms in which AWS's protocols carry it."""
 
 from __future__ import annotations
 
 import json
+import uuid
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
@@ -44,6 +45,13 @@ def as_rest_json(error: AwsError) -> Answer:
     body = {"Message": error.message, **error.fields}
     headers = (("content-type", "application/json"), ("x-amzn-errortype", error.code))
     return Answer(error.status, json.dumps(body).encode(), headers)
+
+
+def as_query_xml(error: AwsError) -> Answer:
+    """For the query protocol (IAM, STS, CloudFormation)."""
+    said = f"<Type>Sender</Type><Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>"
+    body = f"<ErrorResponse><Error>{said}</Error><RequestId>{uuid.uuid4()}</RequestId></ErrorResponse>"
+    return Answer(error.status, body.encode(), (("content-type", "text/xml"),))
 
 
 def as_rest_xml(error: AwsError) -> Answer:

@@ -18,21 +18,27 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any, BinaryIO, cast
 
 from infra.local import account, errors, s3
 from infra.local.asgi import CallerLeft, Receive, Scope, Send, chunks, header, send_answer
-from infra.local.cloud import Caller, Service, credential_of
+from infra.local.autoscaling import Autoscaling
+from infra.local.cloud import DEFAULT_REGION, Caller, Service, credential_of
+from infra.local.cloudformation import CloudFormation
 from infra.local.errors import Answer, AwsError
+from infra.local.iam.gate import Gate
+from infra.local.imagebuilds import ecr
 from infra.local.objects import CHUNK
 from infra.local.project import Needs
 from infra.local.records import Question, Records, Reply, signature
+from infra.local.schedules import Schedules
 from infra.local.vertex import Google, claims
 from infra.local.vertex.errors import GoogleError
 
 log = logging.getLogger(__name__)
 
-INVOCATIONS = re.compile(r"/endpoints/[^/]+/invocations(-response-stream)?")
+INVOCATIONS = re.compile(r"/endpoints/[^/]+/(invocations(-response-stream)?|async-invocations)")
 # moto's own doors: they reset or show the whole account to whoever asks.
 CLOSED = re.compile(r"/(moto-api|latest/(meta-data|api|dynamic|user-data))(/|$)|/favicon\.ico$")
 SPOOL_BYTES = 4 * 1024 * 1024  # of a request's body in memory; more is a file
@@ -45,14 +51,23 @@ class Gateway:
 
     def __init__(self, records: Records, sagemaker: Service, google: Google) -> None:
         self._records = records
+        self._gate = Gate(records.authority)
         self._sagemaker = sagemaker
         self._google = google
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="operation")
         self._callers: set[Caller] = set()
+        # Services other than SageMaker that answer for themselves, by their signing names.
+        self._made_true: dict[str, Callable[..., Reply]] = {
+            "application-autoscaling": Autoscaling(records, sagemaker.operations).answer,
+            "cloudformation": CloudFormation(records).answer,
+            "scheduler": Schedules(records, sagemaker.operations).answer,
+            "pricing": _no_price_list,
+        }
         self._questions: dict[tuple[str, str], Callable[[dict[str, Any]], Any]] = {
             ("POST", "/_local/account"): lambda body: account.provision(records, google, Needs(**body)),
             ("POST", "/_local/google"): lambda body: google.service().ready(**body),
-            ("GET", "/_local/status"): lambda body: self._endpoints(),
+            ("GET", "/_local/status"): lambda body: self._status(),
+            ("GET", "/_local/permissions"): lambda body: self._permissions(**body),
         }
         port = records.url.rpartition(":")[2]
         self._hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
@@ -68,16 +83,25 @@ class Gateway:
             await send_answer(send, errors.as_json(refusal))
         elif claims(scope):
             await self._google(scope, receive, send)
-        elif INVOCATIONS.fullmatch(scope["path"]):
-            await self._sagemaker.invoke(scope, receive, send)
         else:
             try:
-                await self._answer(self._path_style(scope), receive, send)
+                await self._admit(self._path_style(scope), receive, send)
             except CallerLeft:
                 log.info("left before the end: %s %r", scope["method"], scope["path"])
 
+    async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers it unless IAM refuses; the local cloud's own questions are no cloud's."""
+        if not scope["path"].startswith("/_local/"):
+            admitted = await self._gate.admit(scope, self._records.caller_of(scope), receive, send)
+            if admitted is None:
+                return
+            receive, send = admitted
+        await self._answer(scope, receive, send)
+
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         operation = header(scope, b"x-amz-target")
+        if INVOCATIONS.fullmatch(scope["path"]):
+            return await self._sagemaker.invoke(scope, receive, send)
         if scope["path"].startswith("/_local/"):
             answer = await self._own(scope, receive)
         elif operation.startswith("SageMaker."):
@@ -112,6 +136,8 @@ class Gateway:
 
     async def _own(self, scope: Scope, receive: Receive) -> Answer:
         """The local cloud's own questions, which are no cloud's."""
+        if scope["path"].startswith(ecr.BLOBS):
+            return ecr.blob(scope["path"])
         try:
             body = await _json(receive)
             own = self._questions.get((scope["method"], scope["path"]))
@@ -125,8 +151,15 @@ class Gateway:
             return errors.as_json(error)
         return errors.as_json(AwsError(404, "NotFound", f"{scope['path']} is not served here"))
 
-    def _endpoints(self) -> dict[str, Any]:
-        """Every endpoint of whoever has been here: {"endpoints": [{name, status, region, account}, …]}."""
+    def _permissions(self, account: str = "", region: str = DEFAULT_REGION) -> dict[str, Any]:
+        """What was asked of IAM, and what the roles of the account may do: see `iam.report`."""
+        return self._records.authority.told(Caller(account or self._records.settings.account_id, region))
+
+    def _status(self) -> dict[str, Any]:
+        """What runs containers here, and every endpoint of whoever has been here.
+
+        {"containers": "process", "endpoints": [{name, status, region, account}, …]}
+        """
         found = []
         for caller in sorted(self._callers, key=lambda caller: (caller.account, caller.region)):
             for endpoint in self._do(caller, "ListEndpoints", {"MaxResults": 100})["Endpoints"]:
@@ -134,7 +167,8 @@ class Gateway:
                 found.append(
                     {"name": name, "status": status, "region": caller.region, "account": caller.account}
                 )
-        return {"endpoints": found + self._google.endpoints()}
+        containers = self._records.settings.containers
+        return {"containers": containers, "endpoints": found + self._google.endpoints()}
 
     async def _control(self, scope: Scope, receive: Receive, operation: str) -> Answer:
         caller = self._records.caller_of(scope)
@@ -167,7 +201,8 @@ class Gateway:
             with await _spool(receive, limit) as body:
                 if service == "s3" and await self._large_object(scope, caller, send):
                     return
-                reply = await self._in_thread(self._records.ask, caller, service, _question(scope, body))
+                ask = self._made_true.get(service) or partial(self._records.ask, service=service)
+                reply = await self._in_thread(ask, caller, question=_question(scope, body))
         except OSError as error:  # a full disk, mostly
             log.error("%s %r: %s", scope["method"], scope["path"], error)
             failure = AwsError(500, "InternalError", f"the local cloud cannot keep the body: {error}")
@@ -192,8 +227,13 @@ class Gateway:
         await s3.send_object(send, head, body)
         return True
 
-    async def _in_thread(self, do: Callable[..., Any], *args: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, do, *args)
+    async def _in_thread(self, do: Callable[..., Any], *args: Any, **named: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, partial(do, *args, **named))
+
+
+def _no_price_list(caller: Caller, question: Question) -> Reply:
+    """Nothing costs anything here, and a made-up price would be believed."""
+    raise AwsError(400, "UnknownOperationException", "The local cloud has no price list")
 
 
 def _ok(body: dict[str, Any]) -> Answer:

@@ -12,7 +12,7 @@ import threading
 import urllib.parse
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from moto.core.request import (
@@ -28,13 +28,16 @@ from infra.local import objects
 from infra.local.asgi import Scope, header
 from infra.local.cloud import DEFAULT_REGION, Caller, Credential, credential_of
 from infra.local.errors import AwsError
+from infra.local.iam import buckets, demands, permits
+from infra.local.iam.authority import Authority
+from infra.local.iam.calls import Call
 from infra.local.settings import Settings
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 log = logging.getLogger(__name__)
-_TARGETS = {"SageMaker": "sagemaker", "Logs_20140328": "logs"}  # target prefix -> signing name
+TARGETS = {"SageMaker": "sagemaker", "Logs_20140328": "logs"}  # target prefix -> signing name
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,16 @@ class Question:
     query: str = ""
     body: BinaryIO = field(default_factory=io.BytesIO)
     length: int = 0
+
+
+@dataclass(frozen=True)
+class NewRole:
+    """An IAM role to be made: who may assume it, and what it may do, as policies."""
+
+    name: str
+    path: str
+    trust: dict[str, Any]
+    rights: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,12 +76,16 @@ class Records:
 
     def __init__(self, settings: Settings, port: int) -> None:
         objects.keep_in_files(settings.home / "objects")
+        buckets.judge_policies_here()
         self.settings = settings
         self.url = f"http://127.0.0.1:{port}"
         self._host = f"127.0.0.1:{port}"
         self._moto: WSGIApplication = DomainDispatcherApplication(create_backend_app)
         # moto looks and then writes without a lock, so that two conditional puts both succeed: one at a time.
         self._turns: dict[str, threading.Lock] = defaultdict(threading.Lock)
+        self.authority = Authority(self._tags_of)
+        # What `account.provision` made, for a stack to take over: CloudFormation's kind, and account/name.
+        self.provisioned: set[tuple[str, str]] = set()
 
     def caller_of(self, scope: Scope) -> Caller:
         """See `Cloud.caller_of`."""
@@ -104,7 +121,10 @@ class Records:
     def moto(self, caller: Caller, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
         """See `Cloud.moto`."""
         target = operation if "." in operation else f"SageMaker.{operation}"
-        service = _TARGETS[target.partition(".")[0]]
+        service = TARGETS[target.partition(".")[0]]
+        if caller.role:
+            call = Call(service, target.rpartition(".")[2], payload, caller.account, caller.region)
+            self.authority.require_of_role(caller, *demands.of_call(call))
         body = json.dumps(payload).encode()
         headers = [
             ("x-amz-target", target),
@@ -116,15 +136,23 @@ class Records:
 
     def open_object(self, caller: Caller, bucket: str, key: str) -> BinaryIO:
         """See `Cloud.open_object`."""
-        return objects.open_object(caller, bucket, key)
+        self.authority.require_of_role(caller, permits.reading(bucket, key))
+        try:
+            return objects.open_object(caller, bucket, key)
+        except AwsError as error:
+            if error.code == "NoSuchKey":  # which is told to whoever may list the bucket
+                self.authority.require_of_role(caller, permits.listing(bucket, key))
+            raise
 
     def list_keys(self, caller: Caller, bucket: str, prefix: str) -> list[str]:
         """See `Cloud.list_keys`."""
+        self.authority.require_of_role(caller, permits.listing(bucket, prefix))
         with self._turns["s3"]:
             return objects.list_keys(caller, bucket, prefix)
 
     def put_object(self, caller: Caller, bucket: str, key: str, body: BinaryIO) -> None:
         """See `Cloud.put_object`."""
+        self.authority.require_of_role(caller, permits.writing(bucket, key))
         copied = objects.Joined([body])
         md5 = copied.md5()
         with self._turns["s3"]:  # by now nothing is left that takes time
@@ -132,27 +160,53 @@ class Records:
 
     def delete_object(self, caller: Caller, bucket: str, key: str) -> None:
         """See `Cloud.delete_object`."""
+        self.authority.require_of_role(caller, permits.removing(bucket, key))
         with self._turns["s3"]:
             objects.delete_object(caller, bucket, key)
 
-    def role_trusts(self, caller: Caller, role_arn: str, service: str) -> bool:
+    def check_image(self, caller: Caller, image: str) -> None:
+        """See `Cloud.check_image`."""
+        self.authority.require_of_role(caller, *permits.pulling(image))
+
+    def check_alarm(self, caller: Caller, name: str) -> None:
+        """See `Cloud.check_alarm`."""
+        partition = get_partition(caller.region)
+        alarm = f"arn:{partition}:cloudwatch:{caller.region}:{caller.account}:alarm:{name}"
+        self.authority.require_of_role(caller, permits.watching(alarm))
+
+    def check_topic(self, caller: Caller, topic: str) -> None:
+        """See `Cloud.check_topic`."""
+        self.authority.require_of_role(caller, permits.notifying(topic))
+
+    def check_push(self, caller: Caller, image: str) -> None:
+        """See `Cloud.check_push`."""
+        self.authority.require_of_role(caller, *permits.pushing(image))
+
+    def role_trusts(self, caller: Caller, role_arn: str, service: str, source: str = "") -> bool:
         """See `Cloud.role_trusts`."""
-        for role in iam_backends[caller.account][get_partition(caller.region)].get_roles():
-            if role.arn == role_arn:
-                return _trusts(role.assume_role_policy_document, service)
-        return False
+        return self.authority.trusts(caller, role_arn, service, source)
 
     def make_bucket(self, caller: Caller, bucket: str) -> bool:
         """See `objects.make_bucket`."""
         return objects.make_bucket(caller, bucket)
 
-    def make_role(self, caller: Caller, name: str, path: str, trust: dict[str, Any]) -> bool:
-        """Makes the role with that trust policy; False where there is one of that name."""
+    def make_role(self, caller: Caller, role: NewRole) -> bool:
+        """Makes the role; False where there is one of that name."""
         backend = iam_backends[caller.account][get_partition(caller.region)]
-        if any(role.name == name for role in backend.get_roles()):
+        if any(known.name == role.name for known in backend.get_roles()):
             return False
-        backend.create_role(name, json.dumps(trust), path, None, "", [], None)
+        backend.create_role(role.name, json.dumps(role.trust), role.path, None, "", [], None)
+        if role.rights:
+            backend.put_role_policy(role.name, "rights", json.dumps(role.rights))
         return True
+
+    def _tags_of(self, caller: Caller, arn: str) -> dict[str, str]:
+        """The tags of what SageMaker has under that ARN; of all else none are known here."""
+        if arn.split(":")[2:3] != ["sagemaker"]:
+            return {}
+        asking = replace(caller, role="")
+        found = self.moto(asking, "ListTags", {"ResourceArn": arn}).get("Tags", ())
+        return {tag["Key"]: tag["Value"] for tag in found}
 
     def _account_of(self, access_key: str) -> str:
         """An access key of 12 digits is an account's own; one that IAM or STS gave out is its account's."""
@@ -236,17 +290,3 @@ def _answer(target: str, reply: Reply) -> dict[str, Any]:
         return body
     # moto sends "VpcConfig": {} and nulls where AWS leaves the key out; the SageMaker SDK refuses them.
     return {name: value for name, value in body.items() if value not in ({}, None, "")}
-
-
-def _trusts(document: str, service: str) -> bool:
-    policy = json.loads(urllib.parse.unquote(document) if document.startswith("%7B") else document)
-    return any(
-        statement.get("Effect") == "Allow" and service in _as_list(statement.get("Principal", {}))
-        for statement in _as_list(policy.get("Statement"))
-    )
-
-
-def _as_list(value: Any) -> list[Any]:
-    if isinstance(value, dict) and "Service" in value:
-        return _as_list(value["Service"])
-    return value if isinstance(value, list) else [value]

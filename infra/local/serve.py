@@ -19,7 +19,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from infra.local import daemon, listening, settings
+from infra.local import daemon, engines, listening, settings
 from infra.local.settings import SettingError, Settings
 
 log = logging.getLogger("infra.local")
@@ -59,8 +59,9 @@ def _serve(chosen: Settings, listener: socket.socket) -> int:
 
 
 def _clean(chosen: Settings) -> None:
-    """What one that was killed left behind: its containers' directories and its objects."""
-    for stale in (chosen.containers, chosen.home / "objects"):
+    """What one that was killed left behind: its containers with their directories, and its objects."""
+    engines.of(chosen).clean()
+    for stale in (chosen.places, chosen.home / "objects"):
         shutil.rmtree(stale, ignore_errors=True)
         stale.mkdir(parents=True, exist_ok=True)
 
@@ -76,7 +77,10 @@ async def _run(chosen: Settings, listener: socket.socket, port: int) -> None:
     os.environ.update(MOTO)  # moto reads it when it is imported
     import uvicorn
 
+    from infra.local.cloudwatch import CloudWatch
     from infra.local.gateway import Gateway
+    from infra.local.imagebuilds.codebuild import CodeBuild
+    from infra.local.imagebuilds.ecr import let_moto_answer_for
     from infra.local.records import Records
     from infra.local.sagemaker import SageMaker
     from infra.local.vertex import Google
@@ -89,7 +93,10 @@ async def _run(chosen: Settings, listener: socket.socket, port: int) -> None:
             yield
 
     records = Records(chosen, port)
-    sagemaker, google = SageMaker(records), Google(chosen, records.url)
+    let_moto_answer_for(records.url)
+    codebuild = CodeBuild(records)
+    cloudwatch = CloudWatch(chosen.time_scale)
+    sagemaker, google = SageMaker(records, cloudwatch), Google(chosen, records.url)
     config = uvicorn.Config(
         Gateway(records, sagemaker, google),
         lifespan="off",
@@ -111,6 +118,8 @@ async def _run(chosen: Settings, listener: socket.socket, port: int) -> None:
         await serving
     finally:
         await asyncio.gather(sagemaker.close(), google.close())
+        cloudwatch.close()
+        codebuild.close()
 
 
 def _stop_on_signals(server: Any, chosen: Settings) -> None:

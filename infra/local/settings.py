@@ -19,6 +19,10 @@ PREFIX = "SLIPWAY_LOCAL_"
 SERVE = (sys.executable, "-m", "inference.serving", "serve")
 TRAIN = ("python3", "/opt/ml/input/data/code/launch.py")
 MIB = 1024 * 1024
+Scale = float
+Tool = str
+PROCESS = "process"
+TOOLS = (PROCESS, "podman", "docker")
 
 
 class SettingError(ValueError):
@@ -36,6 +40,7 @@ class Settings:
     images: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)  # URI prefix -> command
     python_path: Path = KIT_ROOT  # PYTHONPATH of a container
     training_command: tuple[str, ...] = TRAIN  # what an image does with `train`
+    containers: Tool = PROCESS  # or podman, docker: they run the image itself, and no command of these
 
     startup_health_s: float = 480.0
     ping_timeout_s: float = 2.0
@@ -46,6 +51,8 @@ class Settings:
     stop_grace_s: float = 30.0
     creating_s: float = 0.0  # the least time an endpoint is Creating
     updating_s: float = 0.0  # the least time an endpoint is Updating
+    time_scale: Scale = 1.0  # of the waits of rollouts, alarms and autoscaling: 0.01 makes a minute 0.6 s
+    image_build_s: float = 0.0  # the least time that the build of an image takes
     training_stop_grace_s: float = 120.0  # a training job's time to save after SIGTERM
     checkpoint_interval_s: float = 5.0  # between copies of a training job's checkpoints to S3
 
@@ -61,11 +68,15 @@ class Settings:
     dedicated_payload_bytes: int = 10_000_000
 
     payload_bytes: int = 25 * MIB
+    serverless_payload_bytes: int = 4 * MIB
+    serverless_startup_s: float = 180.0
+    serverless_idle_s: float = 300.0  # after which an idle container ends; AWS's own time is not known
+    async_payload_bytes: int = 1024 * MIB
     archive_bytes: int = 50 * 1024 * MIB  # a model unpacked
     archive_members: int = 100_000
 
     @property
-    def containers(self) -> Path:
+    def places(self) -> Path:
         """Where containers have their private directories; what is there at the start is removed."""
         return self.home / "containers"
 
@@ -118,6 +129,19 @@ def _seconds(text: str) -> float:
     return value
 
 
+def _scale(text: str) -> float:
+    value = _seconds(text)
+    if not value:
+        raise ValueError(text)
+    return value
+
+
+def _tool(text: str) -> str:
+    if text not in TOOLS:
+        raise ValueError(text)
+    return text
+
+
 def _count(text: str) -> int:
     value = int(text)
     if value < 0:
@@ -153,7 +177,9 @@ _READERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "Path": ("a path", _path),
     "int": ("a whole number, 0 or more", _count),
     "float": ("seconds, 0 or more", _seconds),
+    "Scale": ("a factor above 0, such as 0.01", _scale),
     "str": ("text", str),
+    "Tool": (" or ".join(TOOLS), _tool),
     "tuple[str, ...]": ('a JSON list of strings such as ["python", "serve.py"]', _command),
     "Mapping[str, tuple[str, ...]]": (
         'a JSON object of image prefix to command such as {"1.dkr": ["python"]}',

@@ -56,17 +56,18 @@ MISTAKES = {
     "an unknown key": (
         changed("instance_count", "instnce_count"),
         "deploy.toml: [aws]: unknown key 'instnce_count', expected one of bucket, image, instance_count, "
-        "instance_type, region, role (did you mean 'instance_count'?)",
+        "instance_type, region, role, scheduler_role (did you mean 'instance_count'?)",
     ),
     "an unknown key at the top": (
         changed("keep_versions", "keep"),
-        "deploy.toml: unknown key 'keep', expected one of aws, batch, environment, gcp, keep_versions, "
-        "latency, name, serving, training",
+        "deploy.toml: unknown key 'keep', expected one of aws, batch, check, endpoint, environment, gcp, "
+        "image, keep_versions, latency, name, owner, release, serving, training",
     ),
     "an unknown section": (
         GOOD + "[servings]\nmax_queue = 1\n",
-        "deploy.toml: unknown section 'servings', expected one of aws, batch, environment, gcp, "
-        "keep_versions, latency, name, serving, training (did you mean 'serving'?)",
+        "deploy.toml: unknown section 'servings', expected one of aws, batch, check, endpoint, environment, "
+        "gcp, image, keep_versions, latency, name, owner, release, serving, training "
+        "(did you mean 'serving'?)",
     ),
     "a filter that is none": (
         GOOD + "[batch]\ninput_filter = '$.a[1'\n",
@@ -75,8 +76,7 @@ MISTAKES = {
     ),
     "a missing section": (
         'name = "flight-delay"\n',
-        "deploy.toml: the section [aws] is missing, expected one with region, bucket, role, image, "
-        "instance_type",
+        "deploy.toml: the section [aws] is missing, expected one with region, bucket, role, instance_type",
     ),
     "a missing key": (
         changed('region = "us-east-1"\n', ""),
@@ -125,7 +125,7 @@ MISTAKES = {
     "an image with a blank": (
         changed("slipway-serving:1", "slipway serving:1"),
         "deploy.toml: [aws]: image is '123456789012.dkr.ecr.us-east-1.amazonaws.com/slipway serving:1', "
-        "expected an image's URI without blanks, such as "
+        "expected an image's URI without blanks; without it, the kit's own is built, such as "
         '"123456789012.dkr.ecr.us-east-1.amazonaws.com/slipway-serving:1"',
     ),
     "a queue of none": (

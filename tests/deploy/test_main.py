@@ -24,8 +24,8 @@ import json, os, pathlib
 pathlib.Path(os.environ["SM_MODEL_DIR"], "weights.json").write_text(json.dumps({"factor": 7}))
 """
 KEYS = {
-    "aws": "region, bucket, role, image, instance_type",
-    "gcp": "project, region, bucket, image, machine_type",
+    "aws": "region, bucket, role, instance_type",
+    "gcp": "project, region, bucket, machine_type",
 }
 # What a training job's script comes to that exits with 3.
 EXITED = {"aws": "exit code: 3", "gcp": "non-zero status of 3"}

@@ -176,7 +176,7 @@ def test_what_is_taken_back_is_what_surely_nothing_needs():
 
 def test_a_stop_while_it_is_taken_back_is_told_and_the_reason_is_not_lost(capsys):
     class Stopping:
-        def apply(self, config: Any, change: Change, say: Any) -> None:
+        def apply(self, config: Any, change: Change, say: Any, watch: Any) -> None:
             if change.action == "delete":
                 raise KeyboardInterrupt
             if change.resource.kind == "endpoint_config":

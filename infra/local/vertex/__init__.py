@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from infra.local.vertex.service import Service
 
 PATHS = re.compile(
-    r"/(v1|ui)/projects/|/((upload|download|batch)/)?storage/v1(/|$)|/computeMetadata/|/v2/entries:list$"
+    r"/(v1|ui)/projects/|/v1/services/|/((upload|download|batch)/)?storage/v1(/|$)|/computeMetadata/|"
+    r"/v2/entries:list$|/v2/[^/]+/[^/]+/.+/(manifests|blobs)/"
 )
 
 

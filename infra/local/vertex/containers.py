@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from infra.local import environments, processes
+from infra.local import engines, environments, processes
 from infra.local.containers import (
     RESTART_FIRST_S,
     RESTART_MOST_S,
@@ -37,6 +37,8 @@ NEVER_READY = (
     "Model server never became ready. Please validate that your model file or container configuration "
     "are valid."
 )
+# Not verified: the text.
+NO_IMAGE = "The model's container image cannot be pulled: it does not exist or its permissions are incorrect."
 _VARIABLE = re.compile(r"\$(\$|\((?P<name>[^)]+)\))")
 _log = logging.getLogger(__name__)
 
@@ -81,8 +83,9 @@ class Container(Serving):
         self.failed_restarts = 0  # in a row
         self._settings, self._url = settings, url
         self._id = f"vertex-{secrets.token_hex(8)}"
-        self._place = settings.containers / self._id
-        self._process: processes.Process | None = None
+        self._place = settings.places / self._id
+        self._engine = engines.of(settings)
+        self._process: engines.Running | None = None
         self._stopping = threading.Lock()
 
     def start(self) -> None:
@@ -90,10 +93,14 @@ class Container(Serving):
         try:
             for folder in ("home", "tmp"):
                 (self._place / folder).mkdir(parents=True, exist_ok=True)
-            if self.spec.given.get("command"):  # the model's own words, which may be pip's
+            self._engine.check(self.spec.given["imageUri"])
+            if self._has_python:
                 environments.make(self._place / "env")
             self._launch()
             self._await_health()
+        except engines.ImageMissing as error:
+            self.stop()
+            raise StartFailed("FAILED_PRECONDITION", f"{NO_IMAGE} ({error})") from error
         except OSError as error:  # no room for its directories, no more processes
             self.stop()
             raise StartFailed("INTERNAL", f"The container could not be started: {error}") from error
@@ -138,16 +145,36 @@ class Container(Serving):
         with self._idle:
             if self._closing.is_set():
                 raise StartFailed("CANCELLED", "The container was stopped while it started.")
-            self._process = processes.start(command, self.log.write)
+            self._process = self._engine.start(self._asked(command, port), self.log.write)
             self.port = port
 
-    def _environment(self, port: int) -> dict[str, str]:
+    def _asked(self, command: processes.Command, port: int) -> engines.Asked:
+        told, given = self._told(port), self.spec.given
+        return engines.Asked(
+            command=command,
+            image=given["imageUri"],
+            words=tuple(expanded(word, told) for word in given.get("args", [])),
+            # It has this machine's network, to reach Cloud Storage here: ours is to listen nowhere else.
+            environment={**told, "SLIPWAY_HOST": "127.0.0.1"},
+            entrypoint=tuple(expanded(word, told) for word in given.get("command", [])),
+            port=port,
+            on_host=True,
+        )
+
+    @property
+    def _has_python(self) -> bool:
+        """Whether a process is given a Python of its own: for the model's own words, which may be pip's."""
+        return bool(self.spec.given.get("command")) and not self._engine.has_paths
+
+    def _told(self, port: int) -> dict[str, str]:
+        """What Vertex AI itself sets, and what the model does."""
         contract = {**contract_of(self.spec, port), "STORAGE_EMULATOR_HOST": self._url}
-        given = expanded_env(self.spec.given.get("env", []), contract)
-        env = {**standard_environment(self._settings, self._place), **given, **contract}
-        if self.spec.given.get("command"):
-            return environments.variables(self._place / "env", env)
-        return env
+        return {**expanded_env(self.spec.given.get("env", []), contract), **contract}
+
+    def _environment(self, port: int) -> dict[str, str]:
+        own = {**standard_environment(self._settings, self._place), "SLIPWAY_HOST": "127.0.0.1"}
+        env = {**own, **self._told(port)}
+        return environments.variables(self._place / "env", env) if self._has_python else env
 
     def _await_health(self) -> None:
         deadline = time.monotonic() + startup_s(self.spec.given, self._settings)

@@ -1,4 +1,4 @@
-"""Cloud Logging for the local cloud: entries.list alone, over what containers of endpoints and jobs printed.
+"""Cloud Logging for the local cloud: entries.list alone, over what containers and builds printed.
 
 Sources: cloud.google.com/logging/docs/reference/v2/rest/v2/entries/list, and .../docs/api/v2/resource-list
 for the resources that an endpoint and a job of Vertex AI are.
@@ -19,7 +19,7 @@ from infra.local.vertex.names import PROJECT, number_of
 
 Json = dict[str, Any]
 PATH = "/v2/entries:list"
-ENDPOINT, JOB = "aiplatform.googleapis.com/Endpoint", "ml_job"
+ENDPOINT, JOB, BUILD = "aiplatform.googleapis.com/Endpoint", "ml_job", "build"
 TASK = "workerpool0-0"  # of a job on one machine
 _PROJECT = re.compile(rf"projects/(?P<project>{PROJECT.pattern})")
 _CLAUSE = re.compile(r'\s*(?P<field>[\w.]+)\s*(?P<sign>=|>=)\s*"(?P<value>[^"]*)"\s*(?:AND\b|$)')
@@ -79,6 +79,8 @@ def _about(stream: LogStream, number: int) -> Json:
     labels = stream.labels
     if "job_id" in labels:
         return {"resource": {"type": JOB, "labels": {"job_id": labels["job_id"], "task_name": TASK}}}
+    if "build_id" in labels:
+        return {"resource": {"type": BUILD, "labels": {"build_id": labels["build_id"]}}}
     location = stream.owner.split("/")[3]
     return {
         "resource": {

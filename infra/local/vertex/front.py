@@ -12,7 +12,7 @@ from typing import Any
 from infra.local.asgi import CallerLeft, Receive, Scope, Send, chunks, send_answer
 from infra.local.errors import Answer
 from infra.local.project import GOOGLE_PROJECT
-from infra.local.vertex import entries, messages, metadata, storage
+from infra.local.vertex import entries, messages, metadata, registry, storage
 from infra.local.vertex.api import Json, Path, Route, Vertex, call_of, path_of, unserved
 from infra.local.vertex.errors import JSON_TYPE, GoogleError, as_answer, invalid
 from infra.local.vertex.predictions import DataPlane, predicts
@@ -26,8 +26,11 @@ _log = logging.getLogger(__name__)
 class Front:
     """The ASGI application for what `infra.local.vertex.claims`; it answers its own errors."""
 
-    def __init__(self, vertex: Vertex, routes: Iterable[Route], data_plane: DataPlane) -> None:
+    def __init__(
+        self, vertex: Vertex, routes: Iterable[Route], data_plane: DataPlane, images: registry.Registry
+    ) -> None:
         self._vertex = vertex
+        self._registry = images
         self._routes = {(route.method, route.shape): route.handle for route in routes}
         self._data_plane = data_plane
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="google")
@@ -60,6 +63,8 @@ class Front:
             asked = _json(await _body(receive, CONTROL_BYTES))
             found = await self._in_thread(entries.listed, self._vertex.logs, asked)
             return await send_answer(send, Answer(200, json.dumps(found).encode(), JSON_TYPE))
+        if registry.PATHS.fullmatch(scope["path"]):
+            return await send_answer(send, self._registry.pulled(scope["path"]))
         path = path_of(scope["path"])
         if path is None:
             raise unserved(scope["method"], scope["path"])

@@ -9,6 +9,7 @@ from infra.local.asgi import Receive, Scope, Send
 from infra.local.settings import Settings
 from infra.local.vertex import certificates
 from infra.local.vertex.api import Vertex
+from infra.local.vertex.builds import Builds
 from infra.local.vertex.dedicated import Listener
 from infra.local.vertex.deployments import Deployments
 from infra.local.vertex.endpoints import Endpoints
@@ -19,6 +20,8 @@ from infra.local.vertex.longrunning import LongRunning
 from infra.local.vertex.models import Models
 from infra.local.vertex.operations import Operations
 from infra.local.vertex.predictions import DataPlane
+from infra.local.vertex.registry import Registry
+from infra.local.vertex.schedules import Schedules
 from infra.local.vertex.storage import Storage
 
 
@@ -35,8 +38,11 @@ class Service:
         self._data_plane = DataPlane(self.vertex, self._endpoints.table, self._deployments)
         self._jobs = Jobs(self.vertex, models)
         routes = [*models.routes, *self._endpoints.routes, *LongRunning(self.vertex).routes]
-        routes += self._jobs.routes
-        self._front = Front(self.vertex, routes, self._data_plane)
+        images = Registry(self.vertex)
+        self._builds = Builds(self.vertex, images)
+        self._schedules = Schedules(self.vertex)
+        routes += [*self._jobs.routes, *images.routes, *self._builds.routes, *self._schedules.routes]
+        self._front = Front(self.vertex, routes, self._data_plane, images)
         self._dedicated = Listener(settings, self._front, loop)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,8 +68,10 @@ class Service:
 
     async def close(self) -> None:
         """Stops every container and waits until they are gone; called once, at the end."""
+        self._schedules.close()
         await self._dedicated.close()
         operations, grace = self.vertex.operations, self.vertex.settings.stop_grace_s
+        self._builds.close()
         await asyncio.to_thread(self._jobs.close, grace)
         await asyncio.to_thread(operations.close, grace)
         await asyncio.to_thread(self._deployments.close)

@@ -31,7 +31,7 @@ def parts(project: Callable[..., Path]) -> Callable[..., tuple[Path, Path, Path]
 
 
 def packed(model: Path, code: Path, variant: Path) -> dict[str, bytes]:
-    built = package.build(model, code, model.parent / "model.tar.gz", variant=variant)
+    built = package.build(model, code, model.parent / "model.tar.gz", beside=package.Beside(variant))
     with tarfile.open(built.path) as archive:
         return {one.name: found.read() for one in archive.getmembers() if (found := archive.extractfile(one))}
 
@@ -47,8 +47,8 @@ def test_it_lies_beside_the_model_and_in_the_manifest(parts):
 
 def test_without_one_the_archive_is_what_it_always_was(parts, tmp_path):
     model, code, folder = parts()
-    with_one = package.build(model, code, tmp_path / "a.tar.gz", variant=folder)
-    nowhere = package.build(model, code, tmp_path / "b.tar.gz", variant=tmp_path / "nothing")
+    with_one = package.build(model, code, tmp_path / "a.tar.gz", beside=package.Beside(folder))
+    nowhere = package.build(model, code, tmp_path / "b.tar.gz", beside=package.Beside(tmp_path / "nothing"))
     bare = package.build(model, code, tmp_path / "c.tar.gz")
     assert nowhere.digest == bare.digest != with_one.digest
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from roles import make_role
 from waiting import until
 
 ROOT = Path(__file__).parents[3]
@@ -43,15 +44,7 @@ def cloud(start_cloud: Any) -> Any:
     """A local cloud with a stubborn container in service."""
     images = {IMAGE.partition(":")[0]: [sys.executable, "-c", STUBBORN]}
     cloud = start_cloud(SLIPWAY_LOCAL_IMAGES=json.dumps(images), SLIPWAY_LOCAL_STOP_GRACE_S="0.5")
-    trust = {
-        "Effect": "Allow",
-        "Principal": {"Service": "sagemaker.amazonaws.com"},
-        "Action": "sts:AssumeRole",
-    }
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-    role = cloud.client("iam").create_role(RoleName="execution", AssumeRolePolicyDocument=policy)["Role"][
-        "Arn"
-    ]
+    role = make_role(cloud.client("iam"), "execution")
     sagemaker = cloud.client("sagemaker")
     sagemaker.create_model(ModelName="m", ExecutionRoleArn=role, PrimaryContainer={"Image": IMAGE})
     variant = {

@@ -16,12 +16,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from infra.local.cloud import Caller
 from infra.local.errors import AwsError
-from infra.local.records import Question, Records
+from infra.local.records import NewRole, Question, Records
 from infra.local.settings import Settings
 records = Records(dataclasses.replace(Settings(), home=Path(sys.argv[1])), 1)
 caller = Caller("123456789012", "us-east-1")
-trust = {"Statement": {"Effect": "Allow", "Principal": {"Service": ["sagemaker.amazonaws.com"]}}}
-records.make_role(caller, "executor", "/", trust)
+service = {"Service": ["sagemaker.amazonaws.com"]}
+trust = {"Statement": {"Effect": "Allow", "Principal": service, "Action": "sts:AssumeRole"}}
+records.make_role(caller, NewRole("executor", "/", trust))
 ROLE = "arn:aws:iam::123456789012:role/executor"
 """
 MODEL = """

@@ -31,6 +31,7 @@ def test_an_image_runs_the_command_of_its_longest_prefix_or_else_the_kits() -> N
         ("IMAGES", '{"a": "b"}'),
         ("PAYLOAD_BYTES", "1.5"),
         ("PING_TIMEOUT_S", "nan"),
+        ("TIME_SCALE", "0"),
         ("PING_TIMEOUT_S", "inf"),
         ("HOME", ""),
     ],

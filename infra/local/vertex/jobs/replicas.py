@@ -47,7 +47,7 @@ class Replica:
 
     def __init__(self, vertex: Vertex, spec: ReplicaSpec, log: LogStream) -> None:
         self._vertex, self._spec, self._log = vertex, spec, log
-        self._place = vertex.settings.containers / f"custom-{secrets.token_hex(8)}"
+        self._place = vertex.settings.places / f"custom-{secrets.token_hex(8)}"
         self._process: processes.Process | None = None
         self._lock = threading.Lock()
         self._stopping = False
