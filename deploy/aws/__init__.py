@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deploy.aws import (
+    accounts,
     alarms,
     asynchronous,
     clients,
@@ -113,7 +114,8 @@ def example(config: Config, request: Request) -> str:
 
 
 def check(config: Config) -> None:
-    """Fail now if credentials, bucket or region are wrong: nothing has been written yet."""
+    """Fail now if credentials, account, bucket or region are wrong: nothing has been written yet."""
+    accounts.check(config)
     storage.reachable(config, config.aws.bucket, f"deploy.toml: [aws]: bucket {config.aws.bucket!r}")
     registry.check(config)
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from deploy.aws import clients
+from deploy.aws import accounts, clients
 from deploy.aws.clients import told as _told
 from deploy.aws.stacks import states
 from deploy.aws.stacks.parameters import check as _check_settings
@@ -32,16 +32,10 @@ TAKEN = "name another in deploy.toml, or delete what has that name"
 ACTIONS: Mapping[str, Action] = {"Add": "create", "Modify": "update", "Remove": "delete"}
 
 
-@_told()
 def check(config: Config, wish: Wish) -> None:
     """Fail now if a setting is not the template's, or the credentials are not of deploy.toml's account."""
     _check_settings(wish.settings)
-    account = clients.sts(config.aws.region).get_caller_identity()["Account"]
-    if account != config.aws.account:
-        raise CloudError(
-            f"deploy.toml: [aws]: role is of account {config.aws.account}, and these credentials are of "
-            f"{account}: write that account into role (and into image), or log in to the other"
-        )
+    accounts.check(config)
 
 
 @_told()

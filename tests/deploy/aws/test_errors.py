@@ -1,5 +1,7 @@
 """What AWS refuses, told in a sentence; nothing is left of what was made."""
 
+from clouds.aws import forget
+
 from deploy.aws import errors
 
 
@@ -38,3 +40,29 @@ def test_a_wrong_instance_type_is_told_without_every_right_one():
         "enum value set: [ml.x0.large, ml.x1.large, ml.x2.large, ml.x3.large, ml.x4.large, "
         "ml.x5.large, ml.x6.large, ml.x7.large, …] (ValidationException)"
     )
+
+
+def test_credentials_of_another_account_are_refused_before_anything_is_made(
+    iris, deploy, held, local_cloud, capsys, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "999999999999")  # an account's own key, in the local cloud
+        forget()
+        assert deploy(iris) == 1
+    told = capsys.readouterr().err
+    assert "role is of account 123456789012, and these credentials are of 999999999999: write that" in told
+    forget()
+    assert held(iris) == set()
+
+
+def test_a_quota_that_is_too_small_says_where_to_ask_for_more(iris, deploy, held, cloud, capsys):
+    cloud._answer(
+        "CreateEndpoint", 400, {"__type": "ResourceLimitExceeded", "message": "1 ml.m7i.large of 0"}
+    )
+    assert deploy(iris) == 1
+    told = capsys.readouterr().err
+    assert (
+        "1 ml.m7i.large of 0 (ResourceLimitExceeded): ask for more in Service Quotas, or choose another"
+        in told
+    )
+    assert held(iris) == set()
