@@ -223,6 +223,15 @@ class Endpoint(Section):
         )
 
     @property
+    def unguarded(self) -> str:
+        """Why SageMaker moves all traffic at once and asks no alarm, whatever is said here; empty if not.
+
+        Source: docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-exclusions.html
+        """
+        asked = self.rollout != "all-at-once" or self.alarms is not None
+        return "data is captured ([endpoint.capture])" if asked and self.capture else ""
+
+    @property
     def waits_s(self) -> int:
         """The seconds that a rollout waits in all."""
         return (len(self.shares) - 1) * self.wait_s + self.termination_wait_s

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from deploy import asking, rollout
+from deploy import asking, rollout, terminal
 from deploy import plan as plans
 from deploy.package.preflight import check_samples
 from deploy.plan import Change, Resource
@@ -22,6 +22,8 @@ def check(run: Run) -> None:
 
 def planned(run: Run, desired: Sequence[Resource], observed: Sequence[Resource]) -> list[Change]:
     """The changes of a deploy; with [release], a candidate is made and asked before the endpoint moves."""
+    if run.cloud == "aws" and (why := run.config.endpoint.unguarded):
+        terminal.aside(f"SageMaker moves all traffic at once and asks no alarm where {why}")
     changes = plans.plan(desired, observed, run.config.keep_versions)
     if run.config.release is None:
         return changes

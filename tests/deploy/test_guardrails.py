@@ -243,9 +243,13 @@ def test_a_serverless_endpoint_answers_and_says_so(cloud, iris, deploy, asked, c
 
 
 @pytest.mark.parametrize("cloud_name", ["aws"])
-def test_what_is_captured_lies_in_the_bucket_and_outlives_the_deployment(cloud, iris, deploy, asked):
-    configure(iris, "\n[endpoint.capture]\nprefix = 'kept'\n")
+def test_what_is_captured_lies_in_the_bucket_and_outlives_the_deployment(cloud, iris, deploy, asked, capsys):
+    configure(iris, "\n[endpoint]\nrollout = 'canary'\n[endpoint.capture]\nprefix = 'kept'\n")
     assert deploy(iris) == 0
+    assert (
+        "SageMaker moves all traffic at once and asks no alarm where data is captured"
+        in capsys.readouterr().err
+    )
     assert asked(iris) == 2
     place = cloud.uri("kept/iris/AllTraffic/")
     until(lambda: cloud.storage.list(place), 20)
