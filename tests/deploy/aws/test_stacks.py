@@ -258,16 +258,6 @@ def test_a_stack_for_other_names_is_not_taken_from_them(
     assert infra() == 0
 
 
-def test_gcp_has_no_part_yet_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    place = written(tmp_path / "project", "any-bucket")
-    (place / "deploy.toml").write_text(
-        'name = "iris"\n\n[gcp]\nproject = "my-project"\nregion = "us-central1"\nbucket = "my-models"\n'
-        'image = "us-central1-docker.pkg.dev/my-project/slipway/serving:1"\nmachine_type = "n2-standard-2"\n'
-    )
-    assert main(["infra", "--project", str(place), "--cloud", "gcp"]) == 1
-    assert "CLOUD=gcp" in capsys.readouterr().err
-
-
 def test_the_parameters_are_deploy_toml_s_then_those_set_then_those_the_stack_has(tmp_path: Path) -> None:
     config = load(written(tmp_path, "my.bucket"))
     found = parameters(config, {"Amount": "50"}, {"Amount": "20", "Email": "a@b.c", "Gone": "1"})

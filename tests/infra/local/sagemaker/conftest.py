@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import boto3
 import daemon
 import pytest
 from botocore.config import Config
+from botocore.exceptions import ClientError
 from roles import make_role
 from waiting import until
 
@@ -204,3 +206,13 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
         client.close()
     assert process.returncode == 0
     assert list(home.glob("containers/*")) == [], "a container outlived the local cloud"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _endpoints_end_with_their_module(cloud: LocalCloud) -> Iterator[None]:
+    """A container that nobody needs any more is still pinged ten times a second."""
+    yield
+    for page in cloud.sagemaker.get_paginator("list_endpoints").paginate():
+        for endpoint in page["Endpoints"]:
+            with suppress(ClientError):  # it is going already
+                cloud.sagemaker.delete_endpoint(EndpointName=endpoint["EndpointName"])
