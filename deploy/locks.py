@@ -79,13 +79,17 @@ class _Holding:
     def __init__(self, store: Store, config: Config, lock: Lock) -> None:
         self._store, self._config, self._lock = store, config, lock
         self._state: str | None = None
+        self._refused = False
         self._over = threading.Event()
         self._renewing = threading.Thread(target=self._renew, name="renews the lock", daemon=True)
 
     def take(self) -> None:
-        self._state = self._write("")
-        if self._state is None:
-            self._state = self._taken_over()
+        try:
+            state = self._write("")
+            self._state = self._taken_over() if state is None else state
+        except (CloudError, LockError):
+            self._refused = True
+            raise
         self._renewing.start()
 
     def _taken_over(self) -> str:
@@ -95,6 +99,8 @@ class _Holding:
             raise LockError(f"another command has just changed {self._config.name!r}: give this one again")
         body, state = there
         other = _read(body)
+        if other and other.token == self._lock.token:  # the SDK wrote it twice, and heard of the second time
+            return state
         taken = self._write(state) if other is None or _is_gone(other) else None
         if taken is None:
             raise LockError(_refusal(self._config.name, other))
@@ -113,6 +119,8 @@ class _Holding:
 
     def give_back(self) -> None:
         """Remove the lock where it is still this command's, though it be stopped while it took it."""
+        if self._refused:
+            return
         self._over.set()
         if self._renewing.is_alive():
             self._renewing.join()
