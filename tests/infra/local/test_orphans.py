@@ -72,7 +72,8 @@ def test_killed_with_9_it_leaves_no_process(cloud: Any) -> None:
 
 def test_status_names_the_endpoint_and_down_leaves_no_process(cloud: Any) -> None:
     assert command(cloud, "status").stdout.splitlines()[1:] == [
-        "e  InService  us-east-1  account 123456789012"
+        "containers by process",
+        "e  InService  us-east-1  account 123456789012",
     ]
     assert command(cloud, "down").returncode == 0
     assert working_under(cloud.home) == []
