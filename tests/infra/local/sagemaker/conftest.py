@@ -7,8 +7,9 @@ import signal
 import subprocess
 import sys
 import tarfile
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -171,6 +172,24 @@ class LocalCloud:
         answer = self.runtime.invoke_endpoint(EndpointName=name, Body=payload, **given)
         seen = json.loads(answer["Body"].read())
         return {**seen, "answer": answer} if isinstance(seen, dict) else {"said": seen, "answer": answer}
+
+    @contextmanager
+    def traffic(self, name: str, pause: float = 0.01) -> Iterator[None]:
+        """Invokes the endpoint all the while, whatever it answers, with that many seconds between two."""
+        stop = threading.Event()
+
+        def call() -> None:
+            while not stop.wait(pause):
+                with suppress(ClientError):
+                    self.invoke(name)
+
+        caller = threading.Thread(target=call)
+        caller.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            caller.join()
 
     def log_of(self, endpoint: str) -> str:
         """All that the endpoint's containers said; "" before the first line."""

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import threading
 
 import pytest
 from botocore.exceptions import ClientError
@@ -43,34 +42,17 @@ def count(cloud, name):
     return line["CurrentInstanceCount"]
 
 
-@contextlib.contextmanager
-def traffic(cloud, name, pause=0.02):
-    stop = threading.Event()
-
-    def call():
-        while not stop.wait(pause):
-            cloud.invoke(name)
-
-    caller = threading.Thread(target=call)
-    caller.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        caller.join()
-
-
 def test_an_endpoint_under_load_gets_instances_up_to_its_most_and_gives_them_back(cloud):
     name = cloud.served()
     register(cloud, name, 1, 2)
     track(cloud, name, 2.0)
-    with traffic(cloud, name):
+    with cloud.traffic(name):
         cloud.until(lambda: count(cloud, name) == 2, 30)
         cloud.settled(name, "InService")
         assert len({cloud.invoke(name)["pid"] for _ in range(20)}) == 2
     # Without requests there is no data, and nothing is scaled in; few requests are data.
     track(cloud, name, 1000.0)
-    with traffic(cloud, name, 0.2):
+    with cloud.traffic(name, 0.2):
         cloud.until(lambda: count(cloud, name) == 1, 40)
 
 

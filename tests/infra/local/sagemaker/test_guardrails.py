@@ -1,7 +1,5 @@
 """Deployment guardrails, as boto3 sees them. The platform's minute is 0.6 s here."""
 
-import contextlib
-import threading
 from collections import Counter
 
 import pytest
@@ -83,25 +81,6 @@ def state_of(cloud, name):
     return found["StateValue"]
 
 
-@contextlib.contextmanager
-def traffic(cloud, name):
-    """Calls the endpoint all the while; errors of the model are an answer too."""
-    stop = threading.Event()
-
-    def call():
-        while not stop.wait(0.01):
-            with contextlib.suppress(ClientError):
-                cloud.invoke(name)
-
-    caller = threading.Thread(target=call)
-    caller.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        caller.join()
-
-
 @pytest.fixture
 def versions(cloud):
     """An endpoint on the version "old", and the configuration of "new"."""
@@ -143,7 +122,7 @@ def test_an_alarm_set_off_by_errors_of_the_canary_rolls_the_update_back(cloud):
     bad = cloud.config(cloud.model({"VERSION": "bad", "STATUS": "500"}))
     name = cloud.endpoint(old)
     errors = alarm(cloud, dimensions={"EndpointName": name, "VariantName": "A"})
-    with traffic(cloud, name):
+    with cloud.traffic(name):
         update(cloud, name, bad, guarded(canary(), errors))
         baking(cloud, name)
         described = cloud.settled(name, "InService")
@@ -161,7 +140,7 @@ def test_an_alarm_on_the_new_configuration_alone_does_not_see_the_old_one_s_erro
     variant = {"EndpointName": name, "VariantName": "A"}
     both = alarm(cloud, dimensions=variant)
     only_new = alarm(cloud, dimensions={**variant, "EndpointConfigName": new})
-    with traffic(cloud, name):
+    with cloud.traffic(name):
         cloud.until(lambda: state_of(cloud, both) == "ALARM")
         update(cloud, name, new, guarded(canary(wait=240), only_new))
         assert cloud.settled(name, "InService")["EndpointConfigName"] == new
@@ -184,7 +163,7 @@ def test_an_alarm_rolls_back_also_when_all_traffic_is_on_the_new_fleet(cloud, ve
 def test_without_alarms_a_bad_version_is_rolled_out_all_the_same(cloud):
     name = cloud.served(VERSION="old")
     bad = cloud.config(cloud.model({"VERSION": "bad", "STATUS": "500"}))
-    with traffic(cloud, name):
+    with cloud.traffic(name):
         update(cloud, name, bad, canary(wait=60))
         assert cloud.settled(name, "InService")["EndpointConfigName"] == bad
 

@@ -1,7 +1,5 @@
 """What endpoints tell CloudWatch, and alarms on it, as boto3 sees them. A minute is 0.6 s here."""
 
-import contextlib
-import threading
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -53,24 +51,6 @@ def described(cloud, name):
 
 def becomes(cloud, name, state):
     return cloud.until(lambda: (one := described(cloud, name))["StateValue"] == state and one)
-
-
-@contextlib.contextmanager
-def traffic(cloud, name):
-    """Calls the endpoint all the while."""
-    stop = threading.Event()
-
-    def call():
-        while not stop.wait(0.01):
-            cloud.invoke(name)
-
-    caller = threading.Thread(target=call)
-    caller.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        caller.join()
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +127,7 @@ def test_an_alarm_on_a_percentile_sees_the_slowest_requests(cloud):
     latency = {"MetricName": "ModelLatency", "Dimensions": dimensions(name), "Threshold": 200_000.0}
     slowest = put_alarm(cloud, ExtendedStatistic="p99", **latency)
     median = put_alarm(cloud, ExtendedStatistic="p50", **latency)
-    with traffic(cloud, name):
+    with cloud.traffic(name):
         becomes(cloud, median, "OK")
         cloud.invoke(name, {"sleep": 0.3})
         becomes(cloud, slowest, "ALARM")
