@@ -11,6 +11,7 @@ import boto3
 from boto3.exceptions import S3UploadFailedError
 from botocore.config import Config as ClientConfig
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from deploy.aws import errors
 from deploy.latency import MOST_AT_ONCE
@@ -118,6 +119,10 @@ def told(refused: type[CloudError] = CloudError) -> Iterator[None]:
         raise kind(errors.refusal(response) or str(error)) from error
     except BotoCoreError as error:
         raise CloudError(errors.failure(type(error).__name__, str(error))) from error
+    except ResponseParserError as error:
+        # What stands in between, such as a proxy, has answered in AWS's place.
+        first = str(error).partition("\n")[0][:200]
+        raise CloudError(f"what answered is not AWS: {first}: look at proxies and at the address") from error
 
 
 def _is_first_answer(response: Mapping[str, Any]) -> bool:
