@@ -77,7 +77,7 @@ def stop_at(cloud, wanted, time=1):
     cloud.on_call(count)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_stopped_after_any_call_the_same_command_again_converges(cloud, iris, deploy, held, asked, weighed):
     text = (iris / "deploy.toml").read_text()
     (iris / "deploy.toml").write_text(text.replace('name = "iris"\n', 'name = "iris"\nkeep_versions = 0\n'))
