@@ -124,7 +124,7 @@ bench-serving: $(patsubst %,.venv-bench/%/pyvenv.cfg,slipway echo $(PEERS)) ## s
 
 # Google's SDK is large: only who asks for CLOUD=gcp waits for it, once.
 ifeq ($(CLOUD),gcp)
-deploy-endpoint batch-transform plan invoke latency train status logs rollback destroy env local-up: .venv/ready-gcp
+deploy-endpoint batch-transform infra plan invoke latency train status logs rollback destroy env local-up: .venv/ready-gcp
 endif
 
 # The environment. Whatever is said here goes to stderr, so that `make -s env` prints export lines alone.

@@ -48,5 +48,5 @@ class Infrastructure(Protocol):
     def carry_out(self, config: Config, draft: Draft, say: Say) -> None:
         """Make the changes and return when they are made; CloudError with each failed one's own reason."""
 
-    def told(self, config: Config) -> list[str]:
+    def told(self, config: Config, wish: Wish) -> list[str]:
         """Lines about what is there, first of all those for deploy.toml."""

@@ -82,9 +82,10 @@ def carry_out(config: Config, draft: Draft, say: Say) -> None:
         discard(config, draft)
 
 
-def told(config: Config) -> list[str]:
-    """Nothing is asked once more: `terraform output` in infra/gcp shows the lines for deploy.toml."""
-    return ["for deploy.toml: terraform output -raw deploy_toml (in infra/gcp)"]
+def told(config: Config, wish: Wish) -> list[str]:
+    """The section for deploy.toml, as the files' own output has it."""
+    place = _Place(wish.folder, config.gcp.project)
+    return _run(place, ["output", "-raw", "deploy_toml"], lambda _: None).splitlines()
 
 
 class _Place:

@@ -31,7 +31,7 @@ def infra(run: Run, options: Namespace) -> None:
     if draft.changes:
         _agreed(run, infrastructure, draft)
         _made(run, infrastructure, draft)
-    for line in infrastructure.told(run.config):
+    for line in infrastructure.told(run.config, wish):
         terminal.line(line)
 
 

@@ -1,6 +1,9 @@
 terraform {
   required_version = ">= 1.5"
 
+  # Where it is, `make infra` says: a file for each project.
+  backend "local" {}
+
   required_providers {
     google = {
       source  = "hashicorp/google"

@@ -152,7 +152,7 @@ def _has_moved(found: Stack, before: Stack) -> bool:
 
 
 @_told()
-def told(config: Config) -> list[str]:
+def told(config: Config, wish: Wish) -> list[str]:
     """The stack's outputs: those for deploy.toml as its lines, then who takes on what."""
     outputs = {one["OutputKey"]: one["OutputValue"] for one in states.described(config).get("Outputs", [])}
     if not outputs:

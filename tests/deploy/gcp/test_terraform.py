@@ -114,6 +114,49 @@ def test_a_failure_is_told_in_the_tool_s_own_words(asked, settings, folder, monk
     assert not Path(found.id).exists()
 
 
+# Of what the tool itself can make, without any provider.
+BUILT_IN = """\
+terraform {
+  backend "local" {}
+}
+
+variable "project" {}
+variable "region" {}
+variable "bucket" {}
+variable "deployers" {
+  type = list(string)
+}
+
+resource "terraform_data" "made" {
+  input = [var.region, var.bucket]
+}
+
+output "deploy_toml" {
+  value = join("\\n", concat(["[gcp]", "project = ${var.project}"], var.deployers))
+}
+"""
+
+
+@pytest.mark.skipif(not shutil.which("terraform"), reason="there is no Terraform here")
+def test_terraform_itself_takes_all_that_it_is_told(settings, tmp_path, monkeypatch):
+    for name in [one for one in os.environ if one.startswith(clients.OVERRIDE)]:
+        monkeypatch.delenv(name)
+    (tmp_path / "gcp").mkdir()
+    (tmp_path / "gcp/main.tf").write_text(BUILT_IN)
+    found = drafted(settings, tmp_path / "gcp", deployers="user:ann@example.com")
+    assert [(one.action, one.resource.kind) for one in found.changes] == [("create", "terraform_data")]
+    terraform.carry_out(settings, found, lambda _: None)
+    lines = ["[gcp]", "project = slipway-tests", "user:ann@example.com"]
+    assert terraform.told(settings, Wish(tmp_path / "gcp", {})) == lines
+    assert drafted(settings, tmp_path / "gcp").changes == ()
+    assert (tmp_path / "gcp/state/slipway-tests.tfstate").is_file()
+    assert not (tmp_path / "gcp/terraform.tfstate").exists()
+
+
+def test_the_files_leave_open_where_what_is_known_lies():
+    assert 'backend "local" {}' in (KIT / "infra/gcp/versions.tf").read_text()
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
