@@ -22,9 +22,9 @@ from deploy import image
 from deploy.aws import clients, imagebuilds
 from deploy.aws.clients import told
 from deploy.config import Config
-from deploy.image import builders, machines, manifests
-from deploy.image.builders import BuildError, Login
-from deploy.image.recipes import Recipe
+from deploy.image import machines, making, manifests
+from deploy.image.builders import Login
+from deploy.image.making import Registry
 from deploy.plan import Resource
 from deploy.target import CloudError, Say
 
@@ -45,20 +45,8 @@ def observed(config: Config) -> list[Resource]:
 
 def make(config: Config, resource: Resource, say: Say) -> None:
     """Build it, here or by CodeBuild, and push it. Raises BuildError where that fails."""
-    recipe: Recipe = resource.params["recipe"]
-    login = _login(config)
-    tool = builders.choose(config.image.builder, login.address)
-    try:
-        if tool == builders.CLOUD:
-            imagebuilds.build(config, recipe, say)
-        else:
-            builders.build(tool, recipe, login, say)
-    except BuildError:
-        # Another deploy may have built the same meanwhile: its tag cannot be pushed twice.
-        if _look(config) is None:
-            raise
-    if _look(config) is None:
-        raise BuildError(f"{config.aws.image} was built and is not in its registry")
+    there = Registry(config.aws.image, _login(config), lambda: _look(config) is not None, imagebuilds.build)
+    making.make(config, resource.params["recipe"], there, say)
 
 
 def _login(config: Config) -> Login:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import requests
@@ -18,9 +19,9 @@ from deploy import image
 from deploy.config import Config
 from deploy.gcp import clients, imagebuilds
 from deploy.gcp.clients import told
-from deploy.image import builders, machines, manifests
+from deploy.image import machines, making, manifests
 from deploy.image.builders import BuildError, Login
-from deploy.image.recipes import Recipe
+from deploy.image.making import Registry
 from deploy.plan import Resource
 from deploy.target import CloudError, Say
 
@@ -43,20 +44,8 @@ def observed(config: Config) -> list[Resource]:
 
 def make(config: Config, resource: Resource, say: Say) -> None:
     """Build it, here or by Cloud Build, and push it. Raises BuildError where that fails."""
-    recipe: Recipe = resource.params["recipe"]
-    login = _login(config)
-    tool = builders.choose(config.image.builder, login.address)
-    try:
-        if tool == builders.CLOUD:
-            imagebuilds.build(config, recipe, say)
-        else:
-            builders.build(tool, recipe, login, say)
-    except BuildError:
-        # Another deploy may have built the same meanwhile: its tag cannot be pushed twice.
-        if not _is_there(config):
-            raise
-    if not _is_there(config):
-        raise BuildError(f"{config.gcp.image} was built and is not in its registry")
+    there = Registry(config.gcp.image, _login(config), partial(_is_there, config), imagebuilds.build)
+    making.make(config, resource.params["recipe"], there, say)
 
 
 def _is_there(config: Config) -> bool:
