@@ -5,6 +5,7 @@ The server and batch jobs call the same Predictor, so an endpoint and a job answ
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any
 from inference.serving.codecs import outputs
 from inference.serving.codecs.inputs import Instances
 from inference.serving.codecs.outputs import Predictions
-from inference.serving.errors import BadBody, HandlerFailed
+from inference.serving.errors import BadBody, HandlerFailed, Refusal, Unavailable
 
 # What a phase took, in seconds by its name.
 Phases = dict[str, float]
@@ -23,6 +24,7 @@ Step = Callable[[Any], Any]
 _END = object()  # of an iterator
 # What preprocess says about an instance that it cannot take, as plain Python says it.
 _BAD_INSTANCE = (ValueError, TypeError, KeyError)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class timed:
@@ -63,7 +65,7 @@ class Predictor:
         """One prediction for each instance, in their order; no instances make no call.
 
         A ValueError, TypeError or KeyError from preprocess means that an instance is wrong: BadBody, which is
-        answered 400 with the exception's message. Anything else that a step raises is HandlerFailed (500).
+        answered 400 with the exception's message. What else a step raises: see `failed`.
         BadPredictions where the last step's count differs.
         """
         count = len(instances)
@@ -114,7 +116,7 @@ class Predictor:
         except _BAD_INSTANCE as error:
             raise BadBody(f"preprocess: {describe(error)}") from error
         except BaseException as error:  # as in _called
-            raise HandlerFailed(f"preprocess raised {describe(error)}") from error
+            raise failed("preprocess", error) from error
 
 
 def describe(error: BaseException) -> str:
@@ -126,11 +128,20 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
+def failed(step: str, error: BaseException) -> Refusal:
+    """What a step's exception is answered with: HandlerFailed (500), but 503 where a disk is full, since that
+    is this machine's trouble and not the request's."""
+    said = f"{step} raised {describe(error)}"
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return Unavailable(said, "disk_full")
+    return HandlerFailed(said)
+
+
 def _called(step: Step, name: str, argument: Any) -> Any:
     try:
         return step(argument)
     except BaseException as error:  # sys.exit() in a handler fails its request, not the server
-        raise HandlerFailed(f"{name} raised {describe(error)}") from error
+        raise failed(name, error) from error
 
 
 def _next(pieces: Generator[Any, None, None], phases: Phases) -> Any:

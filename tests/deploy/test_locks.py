@@ -56,6 +56,7 @@ def _unlocked(cloud, iris):
 def test_while_somebody_changes_it_another_command_changes_nothing(
     cloud, iris, deploy, held, weighed, capsys, verb
 ):
+    """Row 25 of the faults."""
     for factor in (2, 3):
         assert deploy(weighed(iris, factor)) == 0
     write(cloud, who="ann", host="ann-s-laptop", pid=77)

@@ -26,6 +26,7 @@ def _soon_given_up(monkeypatch):
 def test_whatever_call_fails_it_is_told_and_the_same_command_again_converges(
     cloud, iris, deploy, held, asked, weighed, capsys, calls
 ):
+    """Row 26 of the faults."""
     for factor in (2, 3, 4):
         assert deploy(weighed(iris, factor)) == 0
     count = len(held(iris))

@@ -57,6 +57,7 @@ def edited(place, old, new):
 def test_a_version_that_fails_leaves_the_old_one_serving_and_shows_the_traceback(
     cloud, iris, deploy, held, asked, capsys
 ):
+    """Row 27 of the faults, on both clouds."""
     assert deploy(iris) == 0
     before = held(iris)
     (iris / "inference/handler.py").write_text(BROKEN)
@@ -147,6 +148,7 @@ def test_a_bucket_that_is_not_there_is_refused_before_anything_is_made(cloud, ir
 def test_a_bucket_of_somebody_else_is_refused_before_anything_is_made(
     cloud, project, deploy, held, capsys, verb
 ):
+    """Row 28 of the faults: a foreign bucket."""
     place = project("iris")
     edited(place, f'bucket = "{cloud.bucket}"', f'bucket = "{cloud.bucket_of_others}"')
     assert deploy(place, verb) == 1
@@ -155,6 +157,7 @@ def test_a_bucket_of_somebody_else_is_refused_before_anything_is_made(
 
 
 def test_without_credentials_one_sentence_says_how_to_get_them(cloud, project, deploy, capsys, monkeypatch):
+    """Row 28 of the faults: none."""
     cloud.without_credentials(monkeypatch)
     assert deploy(project("iris")) == 1
     told = capsys.readouterr().err

@@ -79,6 +79,7 @@ def stop_at(cloud, wanted, time=1):
 
 @pytest.mark.timeout(600)
 def test_stopped_after_any_call_the_same_command_again_converges(cloud, iris, deploy, held, asked, weighed):
+    """Row 24 of the faults, after every change."""
     text = (iris / "deploy.toml").read_text()
     (iris / "deploy.toml").write_text(text.replace('name = "iris"\n', 'name = "iris"\nkeep_versions = 0\n'))
     undisturbed = {}
@@ -105,6 +106,7 @@ def test_stopped_after_any_call_the_same_command_again_converges(cloud, iris, de
 
 @pytest.mark.parametrize(("cloud_name", "operation"), FIRST)
 def test_a_first_deploy_stopped_after_a_change_converges(cloud, iris, deploy, held, capsys, operation):
+    """Row 24 of the faults, where there was nothing before."""
     # The first object is the lock, the second the archive.
     stop_at(cloud, operation, time=2 if operation in ("PutObject", "POST objects") else 1)
     assert deploy(iris) == 130

@@ -21,14 +21,14 @@ from typing import Any
 from inference.serving import codecs, exchange, log
 from inference.serving.codecs import Shape, media
 from inference.serving.codecs.media import EVENT_STREAM, JSON, JSON_LINES
-from inference.serving.errors import HandlerFailed, Refusal
+from inference.serving.errors import Refusal
 from inference.serving.exchange import Reply
 from inference.serving.http.calls import Call
 from inference.serving.microbatching.batcher import Job
 from inference.serving.microbatching.window import Window
 from inference.serving.online.endpoint import Endpoint
 from inference.serving.online.server import check_plain
-from inference.serving.predictor import Predictor, describe, timed
+from inference.serving.predictor import Predictor, describe, failed, timed
 
 _NONE_READY_S = 0.005
 # Bytes of one stream that may be on their way to the event loop. Without a bound a handler that never lets go
@@ -198,7 +198,7 @@ class _Stream:
         except StopIteration:
             return b""
         except BaseException as error:
-            raise HandlerFailed(f"predict raised {describe(error)}") from error
+            raise failed("predict", error) from error
         finally:
             self._endpoint.slot.since = 0.0
         with timed(self._job.phases, "encode"):

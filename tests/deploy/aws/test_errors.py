@@ -1,8 +1,32 @@
 """What AWS refuses, told in a sentence; nothing is left of what was made."""
 
+import pytest
+from botocore.awsrequest import AWSResponse
 from clouds.aws import forget
 
 from deploy.aws import errors
+
+TOO_OLD = "The security token included in the request is expired"
+XML = f"<Error><Code>ExpiredToken</Code><Message>{TOO_OLD}</Message></Error>"
+JSON = f'{{"__type": "ExpiredTokenException", "message": "{TOO_OLD}"}}'
+
+
+class Body:
+    """A response's body, as botocore reads it."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def stream(self, **_):
+        yield self.text.encode()
+
+
+def expired(request, event_name, **_):
+    """What S3 and STS say in XML, and the others in JSON."""
+    service = event_name.split(".")[1]
+    said = {"s3": (400, XML), "sts": (403, f"<ErrorResponse>{XML}</ErrorResponse>")}
+    status, text = said.get(service, (400, JSON))
+    return AWSResponse(request.url, status, {}, Body(text))
 
 
 def edited(place, old, new):
@@ -45,6 +69,7 @@ def test_a_wrong_instance_type_is_told_without_every_right_one():
 def test_credentials_of_another_account_are_refused_before_anything_is_made(
     iris, deploy, held, local_cloud, capsys, monkeypatch
 ):
+    """Row 28 of the faults: the wrong account."""
     with monkeypatch.context() as patch:
         patch.setenv("AWS_ACCESS_KEY_ID", "999999999999")  # an account's own key, in the local cloud
         forget()
@@ -52,6 +77,18 @@ def test_credentials_of_another_account_are_refused_before_anything_is_made(
     told = capsys.readouterr().err
     assert "role is of account 123456789012, and these credentials are of 999999999999: write that" in told
     forget()
+    assert held(iris) == set()
+
+
+@pytest.mark.parametrize("verb", ["deploy-endpoint", "plan", "status", "destroy"])
+def test_expired_credentials_are_refused_before_anything_is_made(iris, deploy, held, cloud, capsys, verb):
+    """Row 28 of the faults: expired ones."""
+    cloud._events().register("before-send.*", expired)
+    assert deploy(iris, verb) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("error: the AWS credentials were not accepted (ExpiredToken")
+    assert told.endswith(f": {TOO_OLD}): {errors.RENEW}\n")
+    cloud.forget()
     assert held(iris) == set()
 
 

@@ -274,6 +274,7 @@ def account(key: str, token_uri: str) -> str:
 
 @pytest.mark.parametrize("verb", ["deploy-endpoint", "status", "logs"])
 def test_expired_credentials_are_told_at_once(project, deploy, log_in, capsys, key, token_server, verb):
+    """Row 28 of the faults: expired ones."""
     place = project("iris")
     log_in(account(key, token_server))
     assert deploy(place, verb, "--live") == 1

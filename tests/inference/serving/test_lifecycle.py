@@ -175,6 +175,7 @@ def test_idle_connections_do_not_hold_the_process(serve):
 
 
 def test_a_taken_port_is_one_sentence(serve):
+    """Row 31 of the faults."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         served = serve(SAGEMAKER_BIND_TO_PORT=port)

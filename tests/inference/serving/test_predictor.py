@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from inference.serving.codecs import inputs
-from inference.serving.errors import BadBody, BadPredictions, HandlerFailed
+from inference.serving.errors import BadBody, BadPredictions, HandlerFailed, Unavailable
 from inference.serving.predictor import Predictor, timed
 
 
@@ -44,6 +46,21 @@ def test_what_preprocess_refuses_is_the_callers_mistake(error):
 def test_anything_else_is_the_handlers(error):
     with pytest.raises(HandlerFailed, match="preprocess raised " + type(error).__name__):
         predictor(preprocess=raising(error)).predictions([1], {})
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize("step", ["preprocess", "predict", "postprocess"])
+def test_a_full_disk_is_the_machines_trouble(number, step):
+    """Row 29 of the faults. In a container with a full disk: tests/infra/image/test_serving.py."""
+    full = raising(OSError(number, "No space left on device"))
+    with pytest.raises(Unavailable, match=f"{step} raised OSError: .*No space left") as refused:
+        predictor(**{step: full}).predictions([1], {})
+    assert (refused.value.status, refused.value.code) == (503, "disk_full")
+
+
+def test_another_failure_of_the_system_is_the_handlers():
+    with pytest.raises(HandlerFailed):
+        predictor(raising(OSError(errno.EACCES, "Permission denied"))).predictions([1], {})
 
 
 class Unreadable(Exception):

@@ -26,7 +26,11 @@ class Handler:
                 time.sleep(one["sleep"])
             if isinstance(one, dict) and "eat" in one:
                 self.eaten = bytearray(one["eat"])
-        return [self.factor * one if isinstance(one, (int, float)) else "done" for one in instances]
+        return [self.answer(one) for one in instances]
+    def answer(self, one):
+        if isinstance(one, dict):
+            return "done"
+        return one if isinstance(one, str) else self.factor * one
 """
 
 

@@ -15,6 +15,7 @@ REQUESTS = [
     ("POST", "/invocations", "text/csv", b"1\n2.5\n"),
     ("POST", "/invocations", "application/json", b"[1,"),
     ("POST", "/invocations", "application/x-pickle", b"cos\nsystem\n(S'true'\ntR."),
+    ("POST", "/invocations", "application/json", '["\u00e9\u4e2d"]'.encode()),
     ("GET", "/elsewhere", "", b""),
 ]
 

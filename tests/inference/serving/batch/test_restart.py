@@ -1,4 +1,4 @@
-"""Killed at any moment and started again: nothing twice, nothing partial. Row 21 of the list of faults."""
+"""Killed at any moment and started again: nothing twice, nothing partial. Row 21 of the faults."""
 
 from __future__ import annotations
 

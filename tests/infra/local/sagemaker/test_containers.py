@@ -111,6 +111,7 @@ def flipped(data):
     ids=["one bit flipped", "without its checksum", "half of it", "no gzip", "empty"],
 )
 def test_row_18_a_damaged_archive_fails_before_the_container_starts(cloud, damage):
+    """Row 18 of the faults."""
     data = cloud.packed(**{"weights.txt": "".join(str(number) for number in range(5000))})
     described = started(cloud, cloud.archive(damage(data), "damaged/model.tar.gz"))
     assert described["EndpointStatus"] == "Failed"

@@ -88,6 +88,7 @@ def test_row_5_a_broken_handler_makes_the_endpoint_failed_with_its_traceback_in_
 
 
 def test_row_18_a_file_that_is_not_the_manifest_s_is_found_before_the_handler_runs(cloud):
+    """Row 18 of the faults, as the container sees it."""
     files, digest = packed(cloud, HANDLER + "\nprint('the handler runs')\n")
     name = deployed(cloud, {**files, "weights.json": "4"}, digest, wait=False)
     cloud.settled(name, "Failed")
@@ -97,6 +98,7 @@ def test_row_18_a_file_that_is_not_the_manifest_s_is_found_before_the_handler_ru
 
 
 def test_row_27_a_failed_update_keeps_the_old_version_serving(cloud):
+    """Row 27 of the faults, as SageMaker bears it."""
     name = deployed(cloud, *packed(cloud, HANDLER))
     files, digest = packed(cloud, "raise RuntimeError('not this one')")
     url = cloud.archive(cloud.packed(**files), "bad/model.tar.gz")
