@@ -97,7 +97,7 @@ def test_row_29_a_full_disk_is_told_and_kills_nothing(start, model):
     full = ("--publish=127.0.0.1::8080", mounted(model), "--read-only", "--tmpfs=/tmp:size=1m")
     container = start(*full).ready()
     status, body = posted(container, [4])
-    assert (status, json.loads(body)["code"]) == (503, "disk_full")
+    assert (status, json.loads(body)["error"]["code"]) == (503, "disk_full")
     assert "No space left on device" in container.log
     assert posted(container, [0]) == (200, b"[0]")
 
