@@ -6,6 +6,7 @@ fails is done again for each of its requests alone, so that a bad instance costs
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
 from time import perf_counter
@@ -19,24 +20,23 @@ from inference.serving.codecs.inputs import Instances
 from inference.serving.errors import Refusal
 from inference.serving.exchange import Reply
 from inference.serving.microbatching.batcher import Job
+from inference.serving.microbatching.grouping import Costs, Size, cut
 from inference.serving.predictor import Phases, Predictor, describe, timed
 
 # Bytes of arrays that are put together. It is a copy, which costs less than a network's call as long as it
 # stays in the processor's cache: pictures of 600 KB took 0.6 of the time, four at once or sixteen.
 _COPIED = 4 * 2**20
-# How much of a batch may be padding, where the handler tells how long an instance is.
-_PADDED = 1.25
 _UNKNOWN = float("inf")
 
 Answered = list[tuple[Job, Reply]]
 
 
 class _Part(NamedTuple):
-    """A job's instances, and how long the longest of them is (0 where nobody says)."""
+    """A job's instances, how many they are, and how long the longest of them is (0 where nobody says)."""
 
     job: Job
     decoded: Decoded
-    length: float = 0.0
+    size: Size
 
 
 class Batches:
@@ -45,6 +45,7 @@ class Batches:
     def __init__(self, predictor: Predictor, max_instances: int) -> None:
         self._predictor = predictor
         self._max = max_instances
+        self._costs = Costs()
 
     def answers(self, jobs: Sequence[Job]) -> Iterator[Answered]:
         """The jobs with their replies, as they are done; every phase is then in the job's `phases`."""
@@ -64,7 +65,9 @@ class Batches:
         def attempt(request: exchange.Request, phases: Phases) -> Reply:
             return exchange.completed(self._predictor, request, part.decoded, phases)
 
-        return part.job, exchange.answer(attempt, part.job.request, part.job.phases)
+        answered = exchange.answer(attempt, part.job.request, part.job.phases)
+        self._learn([part], part.job.phases)
+        return part.job, answered
 
     def _decoded(self, jobs: Sequence[Job]) -> tuple[list[_Part], Answered]:
         parts, refused = [], []
@@ -72,7 +75,7 @@ class Batches:
             try:
                 with timed(job.phases, "decode"):
                     decoded = exchange.decoded(self._predictor, job.request)
-                parts.append(_Part(job, decoded, self._length(decoded.instances)))
+                parts.append(_Part(job, decoded, self._size(decoded.instances)))
             except Refusal as refusal:
                 exchange.note(refusal)
                 refused.append((job, exchange.refused(refusal)))
@@ -80,42 +83,32 @@ class Batches:
                 refused.append((job, exchange.unexpected(error)))
         return parts, refused
 
-    def _length(self, instances: Instances) -> float:
+    def _size(self, instances: Instances) -> Size:
         length = self._predictor.length
         if length is None:
-            return 0.0
+            return Size(len(instances), 0.0)
         try:
-            return max((float(length(instance)) for instance in instances), default=0.0)
+            return Size(len(instances), max((float(length(one)) for one in instances), default=0.0))
         except Exception as error:  # an instance that cannot be measured is for preprocess to refuse
             log.event(f"length raised {describe(error)}: the request is answered alone")
-            return _UNKNOWN
+            return Size(len(instances), _UNKNOWN)
 
     def _groups(self, parts: list[_Part]) -> Iterator[list[_Part]]:
         kinds: dict[Any, list[_Part]] = {}
         for part in parts:
             kinds.setdefault(_kind(part), []).append(part)
         for alike in kinds.values():
-            if self._predictor.length is not None:
-                alike.sort(key=lambda part: part.length)
-            yield from self._cut(alike)
+            most = min(self._max, _copied(alike[0]))
+            measured = 0 < max(part.size.length for part in alike) < _UNKNOWN
+            yield from self._by_length(alike, most) if measured else _in_order(alike, most)
 
-    def _cut(self, parts: list[_Part]) -> Iterator[list[_Part]]:
-        """The parts in their order, as calls that are neither too large nor mostly padding."""
-        group: list[_Part] = []
-        count, copied, filled = 0, 0, 0.0
-        for part in parts:
-            size, held = len(part.decoded.instances), _bytes(part)
-            fits = count + size <= self._max and copied + held <= _COPIED
-            padded = part.length * (count + size) > _PADDED * (filled + part.length * size)
-            if group and (not fits or padded):
-                yield group
-                group, count, copied, filled = [], 0, 0, 0.0
-            group.append(part)
-            count += size
-            copied += held
-            filled += part.length * size
-        if group:
-            yield group
+    def _by_length(self, parts: list[_Part], most: int) -> Iterator[list[_Part]]:
+        """The parts as those calls that are likely to take the least time."""
+        parts.sort(key=lambda part: part.size.length)
+        sizes = [part.size for part in parts]
+        usual = sum(size.length for size in sizes) / len(sizes)
+        for those in cut(sizes, self._costs.prices(usual), most):
+            yield parts[those]
 
     def _together(self, group: list[_Part]) -> Answered:
         shared: Phases = {}
@@ -125,11 +118,17 @@ class Batches:
             job.phases["queue"] = perf_counter() - job.queued - job.phases["decode"]
         try:
             predictions = self._predictor.predictions(_joined(group), shared)
+            self._learn(group, shared)
             return self._split(group, predictions, shared)
         except BaseException:
             # Whose fault it is, nobody can say: each alone, from its body, for the handler may have changed
             # the instances.
             return [(part.job, self._alone(part.job)) for part in group]
+
+    def _learn(self, group: list[_Part], phases: Phases) -> None:
+        if 0 < group[-1].size.length < _UNKNOWN and "predict" in phases:
+            steps = (phases.get(name, 0.0) for name in ("preprocess", "predict", "postprocess"))
+            self._costs.learn([part.size for part in group], sum(steps))
 
     def _split(self, group: list[_Part], predictions: Any, shared: Phases) -> Answered:
         answered, at = [], 0
@@ -156,17 +155,32 @@ def _encoded(part: _Part, predictions: Any) -> Reply:
 def _kind(part: _Part) -> Any:
     """What instances must have in common to be put into one call."""
     instances = part.decoded.instances
-    if part.length == _UNKNOWN:
+    if part.size.length == _UNKNOWN:
         return part.job
     if isinstance(instances, list):
         return list
     return instances.dtype, instances.shape[1:]
 
 
-def _bytes(part: _Part) -> int:
-    """What is copied to put the part together with others: nothing of a list."""
+def _in_order(parts: list[_Part], most: int) -> Iterator[list[_Part]]:
+    """The parts in their order, as calls of at most so many instances."""
+    group: list[_Part] = []
+    count = 0
+    for part in parts:
+        if group and count + part.size.instances > most:
+            yield group
+            group, count = [], 0
+        group.append(part)
+        count += part.size.instances
+    yield group
+
+
+def _copied(part: _Part) -> int:
+    """How many instances of this kind may be copied to put them together; a list copies none."""
     instances = part.decoded.instances
-    return 0 if isinstance(instances, list) else instances.nbytes
+    if isinstance(instances, list) or not instances.nbytes:
+        return sys.maxsize
+    return _COPIED * len(instances) // instances.nbytes
 
 
 def _joined(group: list[_Part]) -> Instances:

@@ -52,7 +52,7 @@ def compared(work: Work, use: tuple[Use, ...]) -> dict[int, tuple[float, ...]]:
 def _at(work: Work, use: tuple[Use, ...], size: int) -> tuple[float, ...]:
     found: list[list[float]] = [[] for _ in use]
     for place in use:
-        _answer(place(), size, list(islice(cycle(work.bodies), 2 * size)))
+        _answer(Batches(place(), size), size, list(islice(cycle(work.bodies), 2 * size)))
     for _ in range(_ROUNDS):
         for number, place in enumerate(use):
             found[number].append(_rate(work, place(), size))
@@ -60,18 +60,17 @@ def _at(work: Work, use: tuple[Use, ...], size: int) -> tuple[float, ...]:
 
 
 def _rate(work: Work, predictor: Predictor, size: int) -> float:
-    clock = _clock()
+    clock, batches = _clock(), Batches(predictor, size)
     bodies, done, start = cycle(work.bodies), 0, clock()
     while (spent := clock() - start) < work.seconds or not done:
         chunk = list(islice(bodies, size))
-        _answer(predictor, size, chunk)
+        _answer(batches, size, chunk)
         done += len(chunk)
     return done / spent
 
 
-def _answer(predictor: Predictor, size: int, bodies: list[bytes]) -> None:
+def _answer(batches: Batches, size: int, bodies: list[bytes]) -> None:
     """Have these answered as requests of one instance, at most `size` of them in a call."""
-    batches = Batches(predictor, size)
     for chunk in _chunks(bodies, size):
         for answered in batches.answers(chunk):
             for _, reply in answered:
