@@ -246,7 +246,9 @@ def _machines(deployed: Any) -> str:
         if machine.accelerator_count
         else ""
     )
-    return f"{count} x {machine.machine_type}{with_}"
+    running = deployed.status.available_replica_count
+    now = f" ({running} now)" if running and least != most else ""
+    return f"{count} x {machine.machine_type}{with_}{now}"
 
 
 @told()

@@ -27,9 +27,14 @@ class Bounds:
         return max(self.least, min(self.most, count))
 
 
+def at_target(current: int, value: float, target: float) -> int:
+    """The count at which the metric, shared among so many, would be at its target."""
+    return math.ceil(current * value / target - 1e-9)
+
+
 def tracked(current: int, value: float, target: float, is_high: bool) -> int:
-    """The count at which the metric, shared among so many, would be at its target: at least one off."""
-    wanted = math.ceil(current * value / target - 1e-9)
+    """The same where an alarm says on which side it is: at least one off."""
+    wanted = at_target(current, value, target)
     return max(wanted, current + 1) if is_high else min(wanted, current - 1)
 
 

@@ -46,6 +46,11 @@ class Folder:
 class Running(Protocol):
     """A container that was started. Its methods may be called from any thread; see processes.Process."""
 
+    @property
+    def pid(self) -> int:
+        """The process of this machine that its work is done in or below; 0 while there is none."""
+        ...
+
     def wait(self, timeout: float | None = None) -> int | None:
         """Waits for the end and returns the exit status, None if `timeout` seconds pass first."""
         ...

@@ -58,7 +58,8 @@ class Images:
             argv=(self._tool, "run", *options, *words_of(asked)),
             env={**inherited, **os.environ},
         )
-        return _Contained(processes.start(command, on_line), lambda: self._remove([own]))
+        process = processes.start(command, on_line)
+        return _Contained(process, lambda: self._remove([own]), lambda: self._pid_of(own))
 
     def clean(self) -> None:
         """Removes every container of a local cloud of this home. FileNotFoundError without the tool."""
@@ -68,6 +69,11 @@ class Images:
         left = self._said("ps", "--all", "--quiet", "--filter", f"label={self._label}").stdout.split()
         if left:
             self._remove(left)
+
+    def _pid_of(self, name: str) -> int:
+        # The tool's own process is not above it: docker's daemon starts it, and podman's monitor.
+        said = self._said("inspect", "--format", "{{.State.Pid}}", name).stdout.strip()
+        return int(said) if said.isdigit() else 0
 
     def _remove(self, names: Iterable[str]) -> None:
         self._said("rm", "--force", "--volumes", *names)
@@ -82,10 +88,19 @@ class Images:
 class _Contained:
     """A running container: the tool's process, and what is done once it has ended."""
 
-    def __init__(self, process: processes.Process, remove: Callable[[], None]) -> None:
-        self._process, self._remove = process, remove
+    def __init__(
+        self, process: processes.Process, remove: Callable[[], None], pid_of: Callable[[], int]
+    ) -> None:
+        self._process, self._remove, self._pid_of = process, remove, pid_of
+        self._pid = 0
         self._removing = threading.Lock()
         self._removed = False
+
+    @property
+    def pid(self) -> int:
+        """The first process in the container; asks the tool until it is known."""
+        self._pid = self._pid or self._pid_of()
+        return self._pid
 
     def wait(self, timeout: float | None = None) -> int | None:
         """As Process.wait; nothing of the container is left when it returns a status."""

@@ -115,6 +115,12 @@ class Container(Serving):
         """Whether it is healthy and takes requests."""
         return self.healthy and not self._closing.is_set()
 
+    @property
+    def pid(self) -> int:
+        """The process whose tree does its work; 0 while there is none."""
+        process = self._process
+        return process.pid if process else 0
+
     def stop(self) -> None:
         """SIGTERM, SIGKILL after the grace; then nothing of the container is left but its log."""
         self._closing.set()

@@ -72,6 +72,8 @@ def _holds(item: Json, field: str, sign: str, value: str) -> bool:
         return value in found if isinstance(found, (list, dict)) else value in (found or "")
     if found is None:
         return sign == "!="
+    if isinstance(found, list):  # Cloud Build's tags: one of them is meant
+        return (value in found) is (sign == "=")
     have = str(found).lower() if isinstance(found, bool) else str(found)
     compared = {"=": have == value, "!=": have != value, "<": have < value, ">": have > value}
     return compared.get(sign, (have <= value) if sign == "<=" else (have >= value))

@@ -9,8 +9,10 @@ from infra.local.asgi import Receive, Scope, Send
 from infra.local.settings import Settings
 from infra.local.vertex import certificates
 from infra.local.vertex.api import Vertex
+from infra.local.vertex.autoscaling import Autoscaling
 from infra.local.vertex.builds import Builds
 from infra.local.vertex.dedicated import Listener
+from infra.local.vertex.deploying import Deploying
 from infra.local.vertex.deployments import Deployments
 from infra.local.vertex.endpoints import Endpoints
 from infra.local.vertex.front import Front
@@ -34,16 +36,21 @@ class Service:
         self.vertex = Vertex(settings, url, Operations(), Storage(folder, url), Logs())
         self._deployments = Deployments()
         self._models = models = Models(self.vertex, self._deployments)
-        self._endpoints = Endpoints(self.vertex, models, self._deployments, self._dns)
-        self._data_plane = DataPlane(self.vertex, self._endpoints.table, self._deployments)
+        self._endpoints = Endpoints(self.vertex, self._deployments, self._dns)
+        table = self._endpoints.table
+        deploying = Deploying(self.vertex, models, table, self._deployments)
+        self._autoscaling = Autoscaling(settings, table, self._deployments)
+        self._data_plane = DataPlane(self.vertex, table, self._deployments)
         self._jobs = Jobs(self.vertex, models)
-        routes = [*models.routes, *self._endpoints.routes, *LongRunning(self.vertex).routes]
+        routes = [*models.routes, *self._endpoints.routes, *deploying.routes]
+        routes += LongRunning(self.vertex).routes
         images = Registry(self.vertex)
         self._builds = Builds(self.vertex, images)
         self._schedules = Schedules(self.vertex)
         routes += [*self._jobs.routes, *images.routes, *self._builds.routes, *self._schedules.routes]
         self._front = Front(self.vertex, routes, self._data_plane, images)
         self._dedicated = Listener(settings, self._front, loop)
+        self._autoscaling.start()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request that `infra.local.vertex.claims`."""
@@ -69,6 +76,7 @@ class Service:
     async def close(self) -> None:
         """Stops every container and waits until they are gone; called once, at the end."""
         self._schedules.close()
+        self._autoscaling.close()
         await self._dedicated.close()
         operations, grace = self.vertex.operations, self.vertex.settings.stop_grace_s
         self._builds.close()

@@ -117,7 +117,7 @@ def test_accelerators_reach_the_machine_and_are_told(iris, cloud, deploy, capsys
     capsys.readouterr()
     assert deploy(iris, "status") == 0
     told = capsys.readouterr().out
-    assert "machines   1 to 3 x g2-standard-24 with 2 NVIDIA_L4" in told
+    assert "machines   1 to 3 x g2-standard-24 with 2 NVIDIA_L4 (1 now)" in told
     assert "limits     a dedicated endpoint: bodies to 10 MB, answers within 600 s" in told
 
 
@@ -184,6 +184,30 @@ def test_an_image_of_another_region_is_refused_and_nothing_of_it_stays(iris, dep
     assert deploy(iris) == 1
     assert "is in europe-west4, not in the region us-central1" in capsys.readouterr().err
     assert held("iris") == set()
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (400, 'Machine type "n2-standard-2" is not supported in us-central1.'),
+        (429, "The following quotas are exceeded: CustomModelServingCPUsPerProjectPerRegion"),
+    ],
+)
+def test_a_region_without_the_machine_is_told_with_what_to_do_and_leaves_nothing(
+    iris, cloud, deploy, held, capsys, status, said
+):
+    cloud.refuse("POST endpoints:deployModel", status, said)
+    assert deploy(iris) == 1
+    told = capsys.readouterr().err
+    assert (
+        f"{said.rstrip('.')}: in deploy.toml: [gcp] choose another machine_type or region than "
+        "n2-standard-2 in us-central1, or ask for its quota (" in told
+    )
+    assert held(iris) == set()
+
+
+def test_what_is_not_about_machines_is_told_as_it_is():
+    assert errors.of_machine("Model server exited.", "n2-standard-2", "us-central1") == "Model server exited."
 
 
 class Expired(BaseHTTPRequestHandler):

@@ -13,7 +13,7 @@ import pytest
 from conftest import clean_environment, exports
 
 ROOT = Path(__file__).parents[3]
-FOREIGN = ("google", "gcp_storage_emulator", "grpc", "proto")
+FOREIGN = ("google", "gcp_storage_emulator", "grpc", "proto", "psutil")
 GCP = """
 [gcp]
 project = "slipway-tests"

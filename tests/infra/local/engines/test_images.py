@@ -62,6 +62,12 @@ def test_its_lines_and_its_status_are_known_at_its_end_and_nothing_is_left(
     assert containers(tmp_path) == []
 
 
+def test_its_process_is_the_first_in_the_container_and_not_the_tool_s(run: Start) -> None:
+    container, _ = run("exec sleep 600")
+    pid = until(lambda: container.pid, 60)
+    assert until(lambda: Path(f"/proc/{pid}/cmdline").read_bytes()) == b"sleep\x00600\x00"
+
+
 def test_its_environment_is_the_image_s_and_what_was_given(run: Start) -> None:
     given = {
         "BLANKS": " a  b ",

@@ -34,6 +34,7 @@ SETTINGS = {
     "HEALTH_INTERVAL_S": "0.1",
     "SHARED_TIMEOUT_S": "1.5",
     "STOP_GRACE_S": "2",
+    "TIME_SCALE": "0.01",  # replicas are counted every 0.15 s, and go after three quiet seconds
     "SHARED_PAYLOAD_BYTES": "15000",
     "DEDICATED_PAYLOAD_BYTES": "100000",
 }

@@ -37,6 +37,9 @@ class Handler(BaseHTTPRequestHandler):
         for one in request["instances"]:
             orders.update(one if isinstance(one, dict) else {})
         time.sleep(orders.get("sleep", 0))
+        burnt = time.thread_time() + orders.get("burn", 0)
+        while time.thread_time() < burnt:
+            pass
         if orders.get("sick"):
             (HOME / "sick").touch()
         if orders.get("die"):
@@ -87,7 +90,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-if os.environ.get("FAILS"):
+if os.environ.get("FAILS") or Path(os.environ.get("FAILS_WHERE", "/nowhere")).exists():
     print("Traceback (most recent call last):\n\nValueError: no such weights", file=sys.stderr)
     sys.exit(1)
 time.sleep(float(os.environ.get("START_S", "0")))

@@ -14,19 +14,30 @@ import requests
 from waiting import until
 
 from infra.local.engines.images import LABEL
+from infra.local.vertex import cputimes
+from infra.local.vertex.replicacounts import CPU
 
 # The first test to need it waits for the image to be built.
 pytestmark = pytest.mark.timeout(400)
 PLACE = "v1/projects/slipway-tests/locations/us-central1"
 IMAGE = "us-central1-docker.pkg.dev/slipway-tests/images/slipway-serving:podman"
 BUCKET = "models-of-the-tests"
-SETTINGS = {"PORT": "0", "CONTAINERS": "podman", "DEPLOYMENT_TIMEOUT_S": "60", "STOP_GRACE_S": "5"}
+SETTINGS = {
+    "PORT": "0",
+    "CONTAINERS": "podman",
+    "DEPLOYMENT_TIMEOUT_S": "60",
+    "STOP_GRACE_S": "5",
+    "TIME_SCALE": "0.01",
+}
 HANDLER = """
-import json, os, pathlib
+import json, os, pathlib, time
 class Handler:
     def load(self, model_dir):
         self.factor = json.loads(pathlib.Path(model_dir, "weights.json").read_text())
     def predict(self, instances):
+        burnt = time.thread_time() + 0.2 * instances.count("burn")
+        while time.thread_time() < burnt:
+            pass
         told = {"user": os.geteuid(), "mode": os.environ["AIP_MODE"], "given": os.environ["GIVEN"]}
         return [told if one == "told" else self.factor * one for one in instances]
 """
@@ -60,8 +71,8 @@ class Google:
         uploaded = self.done(self.post(f"{PLACE}/models:upload", {"model": model}))
         return str(uploaded["response"]["model"])
 
-    def deployed(self, endpoint: str, model: str) -> dict[str, Any]:
-        resources = {"machineSpec": {"machineType": "n1-standard-2"}, "minReplicaCount": 1}
+    def deployed(self, endpoint: str, model: str, **scaling: Any) -> dict[str, Any]:
+        resources = {"machineSpec": {"machineType": "n1-standard-2"}, "minReplicaCount": 1, **scaling}
         content = {"deployedModel": {"model": model, "dedicatedResources": resources}}
         content["trafficSplit"] = {"0": 100}
         return self.done(self.post(f"v1/{endpoint}:deployModel", content))
@@ -113,6 +124,21 @@ def test_a_deployed_model_is_a_container_that_fetches_its_model_and_is_an_ordina
     model = {"deployedModelId": deployed["response"]["deployedModel"]["id"]}
     google.done(google.post(f"v1/{endpoint}:undeployModel", model))
     until(lambda: not google.containers(), 30)
+
+
+def test_a_container_s_work_brings_another_one_and_without_work_it_goes(google):
+    endpoint = google.endpoint()
+    target = {"metricName": CPU, "target": max(1, 20 // cputimes.cores())}
+    deployed = google.deployed(endpoint, google.model(), maxReplicaCount=2, autoscalingMetricSpecs=[target])
+
+    def two():
+        google.post(f"v1/{endpoint}:predict", {"instances": ["burn"]})
+        return len(google.containers()) == 2
+
+    until(two, 60)
+    until(lambda: len(google.containers()) == 1, 60)
+    model = {"deployedModelId": deployed["response"]["deployedModel"]["id"]}
+    google.done(google.post(f"v1/{endpoint}:undeployModel", model))
 
 
 def test_a_model_s_own_command_and_arguments_stand_in_the_place_of_the_image_s(google):
