@@ -65,10 +65,7 @@ def smaller(machines: Machines) -> Machines | None:
 
 @told()
 def running(config: Config) -> Running | None:
-    """The endpoint with the least machines of what is deployed on it; None if there is none.
-
-    Vertex AI does not say how many replicas run just now.
-    """
+    """The endpoint with the machines that it has now; None if there is none."""
     described = inventory.describe(config)
     if described is None:
         return None
@@ -80,7 +77,9 @@ def running(config: Config) -> Running | None:
 def _deployed(config: Config, deployed: Any) -> Machines:
     resources = deployed.dedicated_resources
     machine = resources.machine_spec
-    counts = resources.min_replica_count, resources.max_replica_count
+    # Before any is available the least of them start, and are billed already.
+    now = deployed.status.available_replica_count or resources.min_replica_count
+    counts = now, resources.max_replica_count
     count = machine.accelerator_count
     spec = {
         "machine_type": machine.machine_type,
