@@ -14,6 +14,7 @@ from bench.serving.workloads import WORKLOADS
 ROOT = Path(__file__).parents[2]
 _APPS = "bench.serving.apps"
 _ON_JSON = ("tiny", "encoder")
+_WITHOUT_MODEL = ("tiny", "image")  # what a server without one tells: the price of a request
 _ALL = ("tiny", "encoder", "image")
 # Peers queue without bound. With our standard bound of 64, 128 connections would measure refusals.
 _QUEUE = {"SLIPWAY_MAX_QUEUE": "1024"}
@@ -61,8 +62,8 @@ def standard(kit: Path = ROOT) -> list[Server]:
     own = ours(kit)
     cached = {**own.variables, "SLIPWAY_CACHE": CACHED}
     return [
-        Server("echo-1", Kind.LIMIT, "echo", ("-m", f"{_APPS}.echo", "1"), ("tiny",)),
-        Server("echo-2", Kind.LIMIT, "echo", ("-m", f"{_APPS}.echo", "2"), ("tiny",)),
+        Server("echo-1", Kind.LIMIT, "echo", ("-m", f"{_APPS}.echo", "1"), _WITHOUT_MODEL),
+        Server("echo-2", Kind.LIMIT, "echo", ("-m", f"{_APPS}.echo", "2"), _WITHOUT_MODEL),
         own,
         replace(own, name="slipway-cache", kind=Kind.VARIANT, workloads=("zipf",), variables=cached),
         *_peers(),
