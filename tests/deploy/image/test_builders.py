@@ -39,7 +39,7 @@ given = {{
 }}
 with open(os.environ["TOLD"], "a") as told:
     told.write(json.dumps(given) + "\\n")
-print("a line of " + sys.argv[1])
+print("a line of " + sys.argv[1], flush=True)
 print("and one that went wrong", file=sys.stderr)
 sys.exit(int(os.environ.get("FAIL", "") == sys.argv[1]))
 """

@@ -9,7 +9,6 @@ import ast
 import asyncio
 import importlib.util
 import sys
-import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import pytest
 import yaml
 
 from deploy.image import rayserve
+from deploy.unpack import unpack
 
 Deploy = Callable[..., int]
 
@@ -42,8 +42,8 @@ def unpacked(rayed: Path, deploy: Deploy, tmp_path: Path) -> Path:
     """The archive as SageMaker unpacks it."""
     assert deploy(rayed, "plan") == 0
     model = tmp_path / "ml/model"
-    with tarfile.open(rayed / "build/model.tar.gz") as archive:
-        archive.extractall(model, filter="data")
+    model.mkdir(parents=True)
+    unpack(rayed / "build/model.tar.gz", model)
     return model
 
 

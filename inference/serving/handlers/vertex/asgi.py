@@ -11,7 +11,7 @@ import importlib
 import json
 import weakref
 from dataclasses import dataclass, field
-from threading import local
+from threading import Thread, local
 from typing import Any
 
 from inference.serving.handlers import Answer, Call
@@ -32,12 +32,19 @@ class Loops:
         runner = getattr(self._of_thread, "runner", None)
         if runner is None:
             self._of_thread.runner = runner = asyncio.Runner()
-            weakref.finalize(self, runner.close)
+            weakref.finalize(self, _close, runner).atexit = False
         try:
             answer: Answer = runner.run(_answer(handler, call))
         except BaseException as error:  # sys.exit() in a handler fails its request, not the server
             return _raised(error)
         return answer
+
+
+def _close(runner: asyncio.Runner) -> None:
+    """In a thread of its own: in the one that let go of the last reference a loop may be running."""
+    closing = Thread(target=runner.close)
+    closing.start()
+    closing.join()
 
 
 @dataclass
