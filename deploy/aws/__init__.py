@@ -22,6 +22,7 @@ from deploy.aws import (
     inventory,
     predictions,
     registry,
+    retention,
     scaling,
     schedules,
     storage,
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
     from deploy.package import Archive
 
 # What an endpoint needs besides its version, and what stands upon it; each in the order of making.
-BENEATH: tuple[Part, ...] = (alarms, schedules)
+BENEATH: tuple[Part, ...] = (alarms, schedules, retention)
 UPON: tuple[Part, ...] = (scaling,)
 PARTS = {part.KIND: part for part in (*BENEATH, *UPON)}
 IDENTITY = {"model": "ModelName", "endpoint_config": "EndpointConfigName"}
@@ -139,11 +140,12 @@ def observed(config: Config) -> list[Resource]:
 
 @told()
 def traces(config: Config) -> list[Resource]:
-    """The log group, which SageMaker made, uploads that were cut off, and all that jobs left."""
+    """The log group, which SageMaker may have made, uploads that were cut off, and all that jobs left."""
     endpoint = inventory.endpoint(clients.sagemaker(config.aws.region), config)
     ours = all(resource.seen.ours for resource in endpoint)
     return [
         *inventory.log_groups(clients.logs(config.aws.region), config, ours),
+        *retention.left(config),
         *inventory.uploads(clients.s3(config.aws.region), config),
         *trainings.traces(config),
         *transforms.traces(config),
@@ -165,7 +167,7 @@ def apply(config: Config, change: Change, say: Say, watch: Watch = unwatched) ->
     Raises Refused if nothing was changed, NotServed if the endpoint settled on something else.
     """
     if change.resource.kind in {"endpoint", CANDIDATE}:
-        _move(named(config, change.resource.name), change, say)
+        _move(config, change, say)
     elif change.action == "delete":
         _delete(config, change.resource)
     else:
@@ -173,18 +175,20 @@ def apply(config: Config, change: Change, say: Say, watch: Watch = unwatched) ->
 
 
 def _move(config: Config, change: Change, say: Say) -> None:
-    sagemaker = clients.sagemaker(config.aws.region)
+    sagemaker, itself = clients.sagemaker(config.aws.region), named(config, change.resource.name)
     with told(Refused):
-        since = waiting.begin(sagemaker, config, change)
+        since = waiting.begin(sagemaker, itself, change)
     # From here on SageMaker is at it: an error is not one of a change that was not made.
     with told():
-        described = waiting.see_through(sagemaker, config, change, say)
+        if change.resource.kind == CANDIDATE and change.action == "create":
+            retention.beside(config, itself.name, say)
+        described = waiting.see_through(sagemaker, itself, change, say)
         well = change.action == "delete" or waiting.serves(described, change)
         off = [] if well else alarms.went_off(config, change.resource.params)
     waiting.verify(described, change, since, off)
     if change.resource.kind == CANDIDATE and change.action == "delete":
         with told():
-            _forget_log(config)
+            _forget_log(itself)
 
 
 def _forget_log(config: Config) -> None:

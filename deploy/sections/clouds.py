@@ -4,9 +4,16 @@ import re
 from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from deploy.labels import wrong_labels
 from deploy.sections.section import INSTANCE_TYPE, MACHINE_TYPE, Section
+
+# Source: the CloudWatch Logs API's PutRetentionPolicy: the values of retentionInDays.
+_LOG_DAYS = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288),
+    3653,
+)
 
 
 class Aws(Section):
@@ -48,6 +55,18 @@ class Aws(Section):
         description="the ARN of the role that EventBridge Scheduler takes on for TTL",
         examples=["arn:aws:iam::123456789012:role/slipway-scheduler"],
     )
+    log_days: int | None = Field(
+        default=None,
+        description=f"days that the endpoint's logs are kept, one of {', '.join(map(str, _LOG_DAYS))}",
+        examples=[30],
+    )
+
+    @field_validator("log_days")
+    @classmethod
+    def _one_that_there_is(cls, days: int | None) -> int | None:
+        if days is not None and days not in _LOG_DAYS:
+            raise PydanticCustomError("log_days", "not one of them")
+        return days
 
     @property
     def account(self) -> str:

@@ -56,7 +56,7 @@ MISTAKES = {
     "an unknown key": (
         changed("instance_count", "instnce_count"),
         "deploy.toml: [aws]: unknown key 'instnce_count', expected one of bucket, image, instance_count, "
-        "instance_type, region, role, scheduler_role (did you mean 'instance_count'?)",
+        "instance_type, log_days, region, role, scheduler_role (did you mean 'instance_count'?)",
     ),
     "an unknown key at the top": (
         changed("keep_versions", "keep"),

@@ -26,6 +26,7 @@ region = "{REGION}"
 bucket = "{BUCKET}"
 role = "arn:aws:iam::{ACCOUNT}:role/slipway-execution"
 instance_type = "ml.m7i.large"
+log_days = 14
 {{scheduler}}
 [image]
 builder = "cloud"
