@@ -48,5 +48,8 @@ class Infrastructure(Protocol):
     def carry_out(self, config: Config, draft: Draft, say: Say) -> None:
         """Make the changes and return when they are made; CloudError with each failed one's own reason."""
 
+    def when_stopped(self, draft: Draft) -> str:
+        """What becomes of a draft after Ctrl-C in `carry_out`, and what the same command again does."""
+
     def told(self, config: Config, wish: Wish) -> list[str]:
         """Lines about what is there, first of all those for deploy.toml."""

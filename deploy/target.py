@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from deploy.config import Config
 from deploy.latency.told import Told
+from deploy.money.machines import Machines
 from deploy.package import Archive
 from deploy.plan import Change, Resource
 from deploy.training.bundles import Bundle
@@ -185,6 +186,13 @@ class Part(Protocol):
 
     def remove(self, config: Config, resource: Resource) -> None:
         """Delete it; nothing happens where it is gone."""
+
+
+class Quotas(Protocol):
+    """A module of functions beside a target's: which machines there may be."""
+
+    def check(self, config: Config, machines: Machines) -> None:
+        """Fail now if the region or the account may not have these, as far as the cloud tells beforehand."""
 
 
 class Target(Protocol):

@@ -94,7 +94,7 @@ def _read(config: Config, place: Remote) -> tuple[bytes, str] | None:
 
 def traces(config: Config) -> list[Resource]:
     """Requests that were put and not taken away: their `invoke` was killed."""
-    there = storage.listed(config, Remote(storage.SCHEME, config.aws.bucket, _prefix(config)))
+    there = storage.left(config, Remote(storage.SCHEME, config.aws.bucket, _prefix(config)))
     return [Resource(FILES, _prefix(config), f"{len(there)} objects")] if there else []
 
 

@@ -94,6 +94,11 @@ def sts(region: str) -> Any:
 
 
 @cache
+def quotas(region: str) -> Any:
+    return boto3.client("service-quotas", region_name=region, config=SETTINGS)
+
+
+@cache
 def resource_tags(region: str) -> Any:
     return boto3.client("resourcegroupstaggingapi", region_name=region, config=SETTINGS)
 

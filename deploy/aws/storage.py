@@ -11,7 +11,7 @@ from boto3.s3.transfer import ProgressCallbackInvoker, TransferConfig, create_tr
 from botocore.exceptions import ClientError
 
 from deploy.aws import clients, errors, tagging
-from deploy.aws.clients import told
+from deploy.aws.clients import told, unless
 from deploy.batch.cloud import Stored
 from deploy.batch.places import Remote
 from deploy.config import Config
@@ -52,6 +52,18 @@ def found(config: Config, place: Remote) -> Stored | None:
 @told()
 def listed(config: Config, place: Remote) -> list[Stored]:
     """All objects whose keys begin with the place's, in the order of their keys."""
+    return _listed(config, place)
+
+
+@told()
+def left(config: Config, place: Remote) -> list[Stored]:
+    """The same of a bucket that may be gone, and nothing is left of what was there."""
+    with unless(lambda response: response["Error"].get("Code") == "NoSuchBucket"):
+        return _listed(config, place)
+    return []
+
+
+def _listed(config: Config, place: Remote) -> list[Stored]:
     pages = clients.s3(config.aws.region).get_paginator("list_objects_v2")
     found = pages.paginate(**_owned(config, place), Prefix=place.key)
     return [_stored(one) for page in found for one in page.get("Contents", [])]

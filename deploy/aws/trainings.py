@@ -247,7 +247,7 @@ def fetch(config: Config, job: TrainingJob, to: Path, say: Say) -> None:
 def traces(config: Config) -> list[Resource]:
     """What `destroy` takes away: the files under our prefix, and jobs in progress, which would add some."""
     root = _root(config)
-    there = storage.listed(config, root)
+    there = storage.left(config, root)
     files = [Resource(FILES, root.key, f"{len(there)} objects")] if there else []
     names = [name for status in sorted(MOVING) for name in _listed(config, status)]
     return files + [_in_progress(config, name) for name in names]

@@ -22,6 +22,7 @@ from google.auth.transport.requests import Request as HttpRequest
 from google.cloud import aiplatform_v1
 from google.cloud.storage import Client
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
+from google.cloud.storage.retry import DEFAULT_RETRY
 from requests.adapters import HTTPAdapter
 
 from deploy.gcp import errors
@@ -34,6 +35,10 @@ OVERRIDE = "CLOUDSDK_API_ENDPOINT_OVERRIDES_"
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 # For what only reads: it may be asked for again.
 READ = Retry(initial=0.2, maximum=5.0, timeout=30.0)
+# The same for Cloud Storage, whose client tries for two minutes by itself. Its uploads, too: they are the
+# same bytes under the same name, or have a condition that a second one does not meet.
+STORED = DEFAULT_RETRY.with_delay(initial=0.2, maximum=5.0).with_timeout(30.0)
+STORED_TIMEOUT_S = (5.0, 60.0)  # until there is a connection, and between two bytes of an answer
 
 
 def address(service: str, usual: str) -> str:
@@ -67,6 +72,11 @@ def session() -> Any:
 @cache
 def bucket_client(project: str) -> Any:
     return Client(project=project, credentials=credentials())
+
+
+def bounded() -> dict[str, Any]:
+    """For every call of Cloud Storage's client: how long it is tried."""
+    return {"retry": STORED, "timeout": STORED_TIMEOUT_S}
 
 
 @cache

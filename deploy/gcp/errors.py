@@ -4,6 +4,9 @@ import re
 
 _HOST = re.compile(r"host='(?P<name>[^']+)'")
 _REASON = re.compile(r"\[Errno -?[0-9]+\] (?P<said>[^\"')]+)")
+_OF_MACHINES = re.compile(
+    r"machine.?type|accelerator|quota|resources? (is|are) (not|insufficient)", re.IGNORECASE
+)
 LOG_IN = (
     "log in with `gcloud auth application-default login`, "
     "or export GOOGLE_APPLICATION_CREDENTIALS with the path of a key file"
@@ -37,6 +40,17 @@ def refusal(status: int, message: str) -> str:
     if status == 429:
         return f"{message} (429): ask for more quota, or give the same command again in a minute"
     return f"{message} ({status})"
+
+
+def of_machine(message: str, machine: str, region: str) -> str:
+    """What Vertex AI said to a deployment, and what to do if it was that it has no such machine."""
+    if not _OF_MACHINES.search(message):
+        return message
+    return (
+        f"{message.rstrip('.')}: in deploy.toml: [gcp] choose another machine_type or region than {machine} "
+        f"in {region}, or ask for its quota (cloud.google.com/vertex-ai/docs/predictions/configure-compute "
+        "has what each region offers)"
+    )
 
 
 def unreached(text: str) -> str:

@@ -58,7 +58,7 @@ def last(resource_name: str) -> str:
 
 
 def archives(config: Config) -> list[Resource]:
-    there = storage.listed(config, object_place(config, f"{config.name}/"))
+    there = storage.left(config, object_place(config, f"{config.name}/"))
     ours = [one for one in there if is_archive(config.name, one.key)]
     return [Resource("archive", one.key, seen=Seen(in_utc(one.modified))) for one in ours]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -28,6 +28,10 @@ from deploy.target import CloudError, Say
 SCHEME = "gs"
 # What is held in memory of one object that is read or written: a multiple of 256 KiB.
 CHUNK = 8 * 2**20
+
+
+class NoBucket(CloudError):
+    """There is no bucket of that name, in nobody's project."""
 
 
 @dataclass(frozen=True)
@@ -54,29 +58,33 @@ def _bucket(config: Config, name: str, place: str = "") -> Any:
     try:
         return _owned(project, name)
     except LookupError:
-        why = _why(clients.bucket_client(project), name, project)
-        raise CloudError(f"{place or f'bucket {name!r}'} {why}") from None
+        which = place or f"bucket {name!r}"
+        if _is_gone(clients.bucket_client(project), name):
+            raise NoBucket(f"{which} is not there: create it in project {project}, or name another") from None
+        raise CloudError(
+            f"{which} is not one of project {project}: whoever has it could read and change what is put "
+            "there. Name a bucket of that project"
+        ) from None
 
 
 @cache
 def _owned(project: str, name: str) -> Any:
     """Raises LookupError for a bucket that is not the project's."""
-    own = clients.bucket_client(project).list_buckets(project=project, prefix=name)
+    own = clients.bucket_client(project).list_buckets(project=project, prefix=name, **clients.bounded())
     found = next((one for one in own if one.name == name), None)
     if found is None:
         raise LookupError(name)
     return found
 
 
-def _why(client: Any, name: str, project: str) -> str:
-    elsewhere = f"is not one of project {project}: whoever has it could read and change what is put there. "
+def _is_gone(client: Any, name: str) -> bool:
     try:
-        client.get_bucket(name)
+        client.get_bucket(name, **clients.bounded())
     except NotFound:
-        return f"is not there: create it in project {project}, or name another"
+        return True
     except Exception:  # noqa: BLE001,S110 - it is there, and that it may not be read is no other answer
         pass
-    return elsewhere + "Name a bucket of that project"
+    return False
 
 
 def blob(config: Config, place: Remote) -> Any:
@@ -87,21 +95,31 @@ def blob(config: Config, place: Remote) -> Any:
 @told()
 def found(config: Config, place: Remote) -> Stored | None:
     """The object of exactly this key."""
-    blob = _bucket(config, place.bucket).get_blob(place.key)
+    blob = _bucket(config, place.bucket).get_blob(place.key, **clients.bounded())
     return _stored(blob) if blob else None
 
 
 @told()
 def listed(config: Config, place: Remote) -> list[Stored]:
     """All objects whose keys begin with the place's, in the order of their keys."""
-    return [_stored(blob) for blob in _bucket(config, place.bucket).list_blobs(prefix=place.key)]
+    return [_stored(blob) for blob in _below(config, place)]
+
+
+def left(config: Config, place: Remote) -> list[Stored]:
+    """The same of a bucket that may be gone, and nothing is left of what was there."""
+    with suppress(NoBucket):
+        return listed(config, place)
+    return []
 
 
 @told()
 def contents(config: Config, place: Remote) -> dict[str, Content]:
     """What all objects hold whose keys begin with the place's, by their keys."""
-    blobs = _bucket(config, place.bucket).list_blobs(prefix=place.key)
-    return {blob.name: Content(blob.size, blob.crc32c) for blob in blobs}
+    return {blob.name: Content(blob.size, blob.crc32c) for blob in _below(config, place)}
+
+
+def _below(config: Config, place: Remote) -> Any:
+    return _bucket(config, place.bucket).list_blobs(prefix=place.key, **clients.bounded())
 
 
 def _stored(blob: Any) -> Stored:
@@ -113,7 +131,7 @@ def _stored(blob: Any) -> Stored:
 def opened(config: Config, place: Remote, start: int = 0) -> Iterator[Readable]:
     """The object's bytes as they are kept, from `start` on; CloudError if it is replaced meanwhile."""
     with told():
-        there = _bucket(config, place.bucket).get_blob(place.key)
+        there = _bucket(config, place.bucket).get_blob(place.key, **clients.bounded())
         if there is None:
             raise CloudError(f"{place} does not exist any more")
         if start >= there.size:  # no range lies there
@@ -121,7 +139,7 @@ def opened(config: Config, place: Remote, start: int = 0) -> Iterator[Readable]:
             return
         # No part of a newer object may follow one of an older. What get_blob gives reads by a link of the
         # service's own, this one by its key.
-        this = {"raw_download": True, "if_generation_match": there.generation}
+        this = {"raw_download": True, "if_generation_match": there.generation, **clients.bounded()}
         with blob(config, place).open("rb", chunk_size=CHUNK, **this) as reader:
             if start:
                 reader.seek(start)
@@ -139,7 +157,8 @@ def upload(config: Config, files: Sequence[tuple[Path, Remote]], sent: Callable[
 def _sent(blob: Any, path: Path, sent: Callable[[int], None], **conditions: Any) -> None:
     size = path.stat().st_size
     with _Told(path, sent) as file:
-        blob.upload_from_file(file, size=size, content_type="application/octet-stream", **conditions)
+        how = {"content_type": "application/octet-stream", **clients.bounded(), **conditions}
+        blob.upload_from_file(file, size=size, **how)
 
 
 class _Told(io.FileIO):
@@ -175,14 +194,16 @@ def add(config: Config, path: Path, place: Remote, say: Say) -> None:
 @contextmanager
 def written(config: Config, place: Remote) -> Iterator[BinaryIO]:
     """What is written becomes the object when all went well; else nothing does."""
-    with told(), blob(config, place).open("wb", chunk_size=CHUNK, ignore_flush=True) as writer:
+    how = {"chunk_size": CHUNK, "ignore_flush": True, **clients.bounded()}
+    with told(), blob(config, place).open("wb", **how) as writer:
         yield cast(BinaryIO, writer)
 
 
 @told()
 def put(config: Config, place: Remote, body: bytes) -> None:
     """Make a small object of these bytes."""
-    blob(config, place).upload_from_string(body, content_type="application/octet-stream")
+    how = {"content_type": "application/octet-stream", **clients.bounded()}
+    blob(config, place).upload_from_string(body, **how)
 
 
 @told()
@@ -195,6 +216,6 @@ def remove(config: Config, places: Sequence[Remote]) -> None:
 
 def _removed(blob: Any) -> None:
     try:
-        blob.delete()
+        blob.delete(**clients.bounded())
     except NotFound:
         return

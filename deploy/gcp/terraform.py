@@ -10,9 +10,11 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +65,14 @@ def draft(config: Config, wish: Wish, say: Say) -> Draft:
     place.state.mkdir(exist_ok=True)
     _keep(place, wish.settings)
     _run(place, ["init", "-input=false", "-reconfigure", f"-backend-config=path={place.known}"], say)
-    _run(place, ["plan", "-input=false", f"-out={place.plan}", *_variables(config, place)], say)
-    planned = json.loads(_run(place, ["show", "-json", str(place.plan)], lambda _: None))
-    return Draft(f"project {config.gcp.project}", tuple(_changes(planned)), str(place.plan))
+    begun = Draft(f"project {config.gcp.project}", id=str(place.plan))
+    try:
+        _run(place, ["plan", "-input=false", f"-out={begun.id}", *_variables(config, place)], say)
+        planned = json.loads(_read(place, ["show", "-json", begun.id]))
+    except BaseException:
+        discard(config, begun)
+        raise
+    return replace(begun, changes=tuple(_changes(planned)))
 
 
 def discard(config: Config, draft: Draft) -> None:
@@ -82,10 +89,17 @@ def carry_out(config: Config, draft: Draft, say: Say) -> None:
         discard(config, draft)
 
 
+def when_stopped(draft: Draft) -> str:
+    """Terraform ends what it has begun, keeps what it knows and gives its lock back; it was waited for."""
+    return (
+        f"Terraform has ended what it was making in {draft.name}, and the same command again makes the rest"
+    )
+
+
 def told(config: Config, wish: Wish) -> list[str]:
     """The section for deploy.toml, as the files' own output has it."""
     place = _Place(wish.folder, config.gcp.project)
-    return _run(place, ["output", "-raw", "deploy_toml"], lambda _: None).splitlines()
+    return _read(place, ["output", "-raw", "deploy_toml"]).splitlines()
 
 
 class _Place:
@@ -133,22 +147,53 @@ def _tool() -> str:
     return found
 
 
-def _run(place: _Place, words: Sequence[str], say: Say) -> str:
-    """What the tool printed; `say` gets it by the line. CloudError, with its last lines, where it fails."""
-    # Its options end at the first word that is none.
-    command = [_tool(), f"-chdir={place.folder}", words[0], "-no-color", *words[1:]]
-    environment = os.environ | {"TF_IN_AUTOMATION": "1", "TF_DATA_DIR": str(place.data)}
+def _run(place: _Place, words: Sequence[str], say: Say) -> None:
+    """Have the tool do it; `say` gets what it prints by the line. CloudError with the last where it fails."""
     printed: list[str] = []
+    # In a session of its own: a terminal gives Ctrl-C to all of one, and the second ends Terraform at once.
     with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        **_command(place, words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
     ) as process:
-        assert process.stdout is not None
+        _heard(process, printed, say)
+    _check_done(words, process.returncode, printed)
+
+
+def _read(place: _Place, words: Sequence[str]) -> str:
+    """What the tool answers, without what it warns of."""
+    done = subprocess.run(**_command(place, words), capture_output=True, check=False)
+    _check_done(words, done.returncode, done.stderr.splitlines(keepends=True))
+    return str(done.stdout)
+
+
+def _command(place: _Place, words: Sequence[str]) -> dict[str, Any]:
+    # Its options end at the first word that is none.
+    return {
+        "args": [_tool(), f"-chdir={place.folder}", words[0], "-no-color", *words[1:]],
+        "env": os.environ | {"TF_IN_AUTOMATION": "1", "TF_DATA_DIR": str(place.data)},
+        "text": True,
+    }
+
+
+def _check_done(words: Sequence[str], status: int, printed: Sequence[str]) -> None:
+    if status:
+        last = "".join(deque(printed, TOLD_LINES)).strip()
+        raise CloudError(f"{Path(_tool()).name} {words[0]} failed (exit status {status}):\n{last}")
+
+
+def _heard(process: subprocess.Popen[str], printed: list[str], say: Say) -> None:
+    """Take all that the tool prints, to its end. Ctrl-C is handed on to it, and raised when it has ended.
+
+    Left alone it would lose what it knows and keep its lock.
+    Source: developer.hashicorp.com/terraform/cli/commands/apply: an interrupt is a graceful stop.
+    """
+    assert process.stdout is not None
+    try:
         for line in process.stdout:
             printed.append(line)
             say(line.strip())
-    if process.returncode:
-        last = "".join(deque(printed, TOLD_LINES)).strip()
-        raise CloudError(
-            f"{Path(command[0]).name} {words[0]} failed (exit status {process.returncode}):\n{last}"
-        )
-    return "".join(printed)
+        process.wait()
+    except KeyboardInterrupt:
+        process.send_signal(signal.SIGINT)
+        say("stops: it ends what it has begun")
+        _heard(process, printed, say)
+        raise

@@ -146,7 +146,9 @@ def _check_prefix(config: Config, bundle: Bundle) -> None:
 def _holds(config: Config, folder: Remote) -> bool:
     """Whether an object lies below; only as much is listed as it takes to know."""
     prefix = f"{folder.key.rstrip('/')}/".lstrip("/")
-    below = clients.bucket_client(config.gcp.project).list_blobs(folder.bucket, prefix=prefix)
+    below = clients.bucket_client(config.gcp.project).list_blobs(
+        folder.bucket, prefix=prefix, **clients.bounded()
+    )
     return any(not blob.name.endswith("/") for blob in below)
 
 
@@ -238,7 +240,7 @@ def fetch(config: Config, job: TrainingJob, to: Path, say: Say) -> None:
 def traces(config: Config) -> list[Resource]:
     """What `destroy` takes away: the files under our prefix, and jobs in progress, which would add some."""
     root = _root(config)
-    there = storage.listed(config, root)
+    there = storage.left(config, root)
     files = [Resource(FILES, root.key, f"{len(there)} objects")] if there else []
     return files + [_in_progress(config, job) for job in customjobs.moving(config)]
 

@@ -252,7 +252,7 @@ def traces(config: Config) -> list[Resource]:
 
 def _own_objects(config: Config) -> list[Remote]:
     place = run_place(config, "")
-    keys = [one.key for one in storage.listed(config, place) if of_a_run(config.name, one.key)]
+    keys = [one.key for one in storage.left(config, place) if of_a_run(config.name, one.key)]
     return [Remote(place.scheme, place.bucket, key) for key in keys]
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from google.api_core.exceptions import GoogleAPICallError, NotFound
 
 from deploy.config import Config
-from deploy.gcp import clients, inventory, steps, terms
+from deploy.gcp import clients, errors, inventory, steps, terms
 from deploy.gcp.steps import Move
 from deploy.target import CloudError, NotServed, Refused, Say
 
@@ -117,9 +117,10 @@ def _deploy(move: Move, split: dict[str, int]) -> None:
         since = operation.metadata.generic_metadata.create_time or since
         finished(operation, move.say, "deploying")
     except GoogleAPICallError as error:
-        serving = _still_served(config)
+        gcp, serving = config.gcp, _still_served(config)
+        why = errors.of_machine(str(error.message), gcp.machine_type, gcp.region)
         raise NotServed(
-            f"endpoint {config.name!r} did not take {version}: {error.message} ({serving})", since
+            f"endpoint {config.name!r} did not take {version}: {why} ({serving})", since
         ) from error
 
 

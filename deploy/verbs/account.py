@@ -54,6 +54,4 @@ def _made(run: Run, infrastructure: Infrastructure, draft: Draft) -> None:
         with terminal.working(f"change {draft.name}") as say:
             infrastructure.carry_out(run.config, draft, say)
     except KeyboardInterrupt:
-        raise Stopped(
-            f"stopped: the cloud goes on with {draft.name}, and the same command again waits for it"
-        ) from None
+        raise Stopped(f"stopped: {infrastructure.when_stopped(draft)}") from None

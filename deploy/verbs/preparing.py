@@ -14,6 +14,7 @@ def train(run: Run, options: Namespace) -> None:
     """Train as a job and put its model in build/model."""
     wanted = jobs.wanted(run.training)
     run.target.check(run.config)
+    run.quotas.check(run.config, run.billing.training(run.config))
     _have_the_image(run)
     question = f"Start a training job on {wanted.machine}? It is billed until it ends."
     job = jobs.run(run.training, wanted, lambda: _ask(run, question) if run.live else None)

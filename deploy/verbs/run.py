@@ -11,15 +11,16 @@ from deploy.batch.cloud import Cloud, Storage, Transforms
 from deploy.config import Config
 from deploy.money.billing import Billing
 from deploy.package import variants
-from deploy.target import Target, Trainings
+from deploy.target import Quotas, Target, Trainings
 from deploy.training import jobs
 
 if TYPE_CHECKING:
     from deploy import aws, gcp
-    from deploy.aws import billing, storage, trainings, transforms
+    from deploy.aws import billing, quotas, storage, trainings, transforms
     from deploy.aws import locks as aws_locks
     from deploy.gcp import billing as gcp_billing
     from deploy.gcp import locks as gcp_locks
+    from deploy.gcp import quotas as gcp_quotas
     from deploy.gcp import storage as gcp_storage
     from deploy.gcp import trainings as gcp_trainings
     from deploy.gcp import transforms as gcp_transforms
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     _transforms: Transforms = transforms
     _gcp_storage: Storage = gcp_storage
     _gcp_transforms: Transforms = gcp_transforms
+    _quotas: Quotas = quotas
+    _gcp_quotas: Quotas = gcp_quotas
     _locks: locks.Store = aws_locks
     _gcp_locks: locks.Store = gcp_locks
 
@@ -74,6 +77,10 @@ class Run:
     @property
     def billing(self) -> Billing:
         return cast(Billing, part(self.cloud, "billing"))
+
+    @property
+    def quotas(self) -> Quotas:
+        return cast(Quotas, part(self.cloud, "quotas"))
 
     @property
     def model(self) -> Path:

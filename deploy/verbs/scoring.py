@@ -35,6 +35,7 @@ def _score_by_a_job(run: Run, options: Namespace, settings: Batch) -> None:
         found = inputs.look(cloud, source, settings)
     package.check(run.code, run.model)
     run.target.check(run.config)
+    run.quotas.check(run.config, run.billing.scoring(run.config, settings))
     if not stages.took_a_model(run):
         preparing.train(run, options)
     wanted = _for_a_job(stages.desired(run))

@@ -4,6 +4,7 @@ from argparse import Namespace
 
 from deploy import asking, package, rollout, terminal
 from deploy import plan as plans
+from deploy.target import CloudError
 from deploy.verbs import checking, costing, preparing, releasing, stages
 from deploy.verbs.run import Run, VerbError
 
@@ -13,9 +14,16 @@ def deploy_endpoint(run: Run, options: Namespace) -> None:
     run = costing.ending(run, options)
     package.check(run.code, run.model)
     releasing.check(run)
-    run.target.check(run.config)
+    _check(run)
     with run.locked(options.verb):
         _deploy(run, options)
+
+
+def _check(run: Run) -> None:
+    """Fail now where the cloud would take no such endpoint: nothing has been made."""
+    run.target.check(run.config)
+    if machines := run.billing.serving(run.config):
+        run.quotas.check(run.config, machines)
 
 
 def _deploy(run: Run, options: Namespace) -> None:
@@ -37,7 +45,7 @@ def _deploy(run: Run, options: Namespace) -> None:
 def plan(run: Run, options: Namespace) -> None:
     """Show what a deploy would change and what it costs, and change nothing in the cloud."""
     run = costing.ending(run, options)
-    run.target.check(run.config)
+    _check(run)
     stages.took_a_model(run)
     desired = stages.desired(run)
     terminal.show_plan(releasing.planned(run, desired, stages.observed(run)))
@@ -86,6 +94,17 @@ def _prove_gone(run: Run) -> None:
     if ours:
         raise VerbError(f"still there: {', '.join(ours)}; give the same command again")
     terminal.line(f"nothing of {run.config.name} is left")
+    _tell_of_no_bucket(run)
     for resource in left:
         why = "others may use it" if resource.shared else "not this deployment's"
         terminal.line(f"{why}, left alone: {resource.kind} {resource.name}")
+
+
+def _tell_of_no_bucket(run: Run) -> None:
+    """Where there is no bucket, nothing of ours is in it; or deploy.toml names another than it did before."""
+    bucket = getattr(run.config, run.cloud).bucket
+    place = f"deploy.toml: [{run.cloud}]: bucket {bucket!r}"
+    try:
+        run.batches.storage.reachable(run.config, bucket, place)
+    except CloudError as error:
+        terminal.aside(f"{error}. What may lie in another bucket was not looked for")

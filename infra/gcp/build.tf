@@ -28,11 +28,12 @@ resource "google_storage_bucket_iam_member" "builder" {
 resource "google_project_iam_custom_role" "build" {
   role_id     = "slipwayBuild"
   title       = "Slipway deployer: builds"
-  description = "Starts a build, follows it and stops it."
+  description = "Starts a build, finds one that runs, follows it and stops it."
 
   permissions = [
     "cloudbuild.builds.create",
     "cloudbuild.builds.get",
+    "cloudbuild.builds.list",
     "cloudbuild.builds.update",
   ]
 }

@@ -31,6 +31,7 @@ from infra.local.iam.gate import Gate
 from infra.local.imagebuilds import ecr
 from infra.local.objects import CHUNK
 from infra.local.project import Needs
+from infra.local.quotas import Quotas
 from infra.local.records import Question, Records, Reply, signature
 from infra.local.schedules import Schedules
 from infra.local.vertex import Google, claims
@@ -62,6 +63,7 @@ class Gateway:
             "cloudformation": CloudFormation(records).answer,
             "scheduler": Schedules(records, sagemaker.operations).answer,
             "pricing": _no_price_list,
+            "servicequotas": Quotas(records.settings).answer,
         }
         self._questions: dict[tuple[str, str], Callable[[dict[str, Any]], Any]] = {
             ("POST", "/_local/account"): lambda body: account.provision(records, google, Needs(**body)),

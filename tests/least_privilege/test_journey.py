@@ -35,6 +35,7 @@ IDLE = {
         "images/PushImage: ecr:PutImage": "",
         "images/PushImage: ecr:UploadLayerPart": "",
         "guardrails/LookUpCosts: pricing:GetProducts": "LIVE=1",
+        "guardrails/LookUpQuotas: servicequotas:ListAWSDefaultServiceQuotas": "a type that has no quota",
     },
     "ExecutionRole": {
         "containers/WriteLogs: logs:DescribeLogStreams": "SageMaker's guide asks for it",

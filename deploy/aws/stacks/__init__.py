@@ -146,6 +146,11 @@ def carry_out(config: Config, draft: Draft, say: Say) -> None:
         )
 
 
+def when_stopped(draft: Draft) -> str:
+    """CloudFormation goes on by itself."""
+    return f"the cloud goes on with {draft.name}, and the same command again waits for it"
+
+
 def _has_moved(found: Stack, before: Stack) -> bool:
     seen = ("StackStatus", "LastUpdatedTime")
     return any(found.get(one) != before.get(one) for one in seen)

@@ -86,6 +86,7 @@ class CodeBuild:
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         self._builds: dict[str, Build] = {}
+        self._begun: dict[str, str] = {}  # a build's name by the token of the request that started it
         self._have_moto_ask()
 
     def close(self) -> None:
@@ -116,7 +117,12 @@ class CodeBuild:
             *project["environment"].get("environmentVariables", []),
             *(asked("environmentVariablesOverride") or []),
         ]
-        build = self._new(caller, project, source, {one["name"]: one["value"] for one in given})
+        token = asked("idempotencyToken") or ""
+        if token in self._begun:
+            return {"build": _as_shown(self._builds[self._begun[token]])}
+        build = self._new(caller, project, source, {one["name"]: one for one in given})
+        if token:
+            self._begun[token] = build.shown["id"]
         threading.Thread(target=self._run, args=(build,), name=build.shown["id"], daemon=True).start()
         return {"build": _as_shown(build)}
 
@@ -127,7 +133,7 @@ class CodeBuild:
             raise ResourceNotFoundException(f"Project cannot be found: {arn}")
         return found.project_metadata
 
-    def _new(self, caller: Caller, project: dict[str, Any], source: str, variables: dict[str, str]) -> Build:
+    def _new(self, caller: Caller, project: dict[str, Any], source: str, given: dict[str, Any]) -> Build:
         stream = str(uuid.uuid4())
         name = f"{project['name']}:{stream}"
         logs = project.get("logsConfig", {}).get("cloudWatchLogs", {})
@@ -142,12 +148,13 @@ class CodeBuild:
             "projectName": project["name"],
             "phases": [],
             "source": {"type": "S3", "location": source},
-            "environment": project["environment"],
+            "environment": {**project["environment"], "environmentVariables": list(given.values())},
             "serviceRole": project["serviceRole"],
             "logs": {"groupName": group, "streamName": stream},
         }
         acting = caller.assuming(project["serviceRole"])
         log = LogStream(self._cloud, acting, group, stream)
+        variables = {one: variable["value"] for one, variable in given.items()}
         self._builds[name] = build = Build(shown, acting, source, variables, log)
         return build
 

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import stat
 import sys
 from pathlib import Path
@@ -10,18 +11,36 @@ from pathlib import Path
 import pytest
 
 from deploy import config
+from deploy.__main__ import main
 from deploy.gcp import clients, terraform
 from deploy.infrastructure import Wish
 from deploy.target import CloudError
+from deploy.verbs import account
 from deploy.verbs.run import KIT
 
 # Answers as the tool does, as far as it is read: each call's words go into a file.
 STAND_IN = """\
 #!{python}
-import json, os, pathlib, sys
+import json, os, pathlib, signal, sys, time
 words = [one for one in sys.argv[1:] if not one.startswith("-chdir=")]
 with open(os.environ["ASKED"], "a") as asked:
     asked.write(json.dumps({{"words": words, "folder": sys.argv[1]}}) + "\\n")
+print("Warning: something of the tool's own", file=sys.stderr, flush=True)
+if words[0] == os.environ.get("LASTS"):
+    def interrupted(*_):
+        global at_work
+        asked.write(json.dumps({{"interrupted": words[0]}}) + "\\n")
+        at_work = False
+    asked, at_work = open(os.environ["ASKED"], "a"), True
+    signal.signal(signal.SIGINT, interrupted)
+    print("at work", flush=True)
+    while at_work:
+        time.sleep(0.02)
+    time.sleep(0.3)
+    print("saved", flush=True)
+    asked.write(json.dumps({{"saved": words[0]}}) + "\\n")
+    asked.close()
+    sys.exit(1)
 if words[0] == "plan":
     pathlib.Path(next(one for one in words if one.startswith("-out="))[5:]).write_text("a plan")
 if words[0] == os.environ.get("FAILS"):
@@ -108,10 +127,45 @@ def test_a_failure_is_told_in_the_tool_s_own_words(asked, settings, folder, monk
     found = drafted(settings, folder)
     monkeypatch.setenv("FAILS", "apply")
     with pytest.raises(
-        CloudError, match=r"terraform apply failed \(exit status 1\):\nError: Error creating Bucket"
+        CloudError, match=r"(?s)terraform apply failed \(exit status 1\):\n.*Error: Error creating Bucket"
     ):
         terraform.carry_out(settings, found, lambda _: None)
     assert not Path(found.id).exists()
+
+
+def stopping(word):
+    """Presses Ctrl-C as soon as that is printed."""
+    return lambda line: signal.raise_signal(signal.SIGINT) if line == word else None
+
+
+@pytest.mark.parametrize("step", ["plan", "apply"])
+def test_ctrl_c_is_handed_on_once_and_its_end_is_waited_for(asked, settings, folder, monkeypatch, step):
+    found = drafted(settings, folder)
+    monkeypatch.setenv("LASTS", step)
+    with pytest.raises(KeyboardInterrupt):
+        if step == "plan":
+            terraform.draft(settings, Wish(folder, {}), stopping("at work"))
+        else:
+            terraform.carry_out(settings, found, stopping("at work"))
+    assert asked()[-2:] == [{"interrupted": step}, {"saved": step}]
+    assert sorted(path.name for path in (folder / "state").iterdir()) == ["slipway-tests.json"]
+
+
+def test_a_person_who_stops_it_is_told_what_terraform_does(asked, project, folder, monkeypatch, capsys):
+    place, heard = project("stopped"), terraform._heard
+    monkeypatch.setattr(account, "KIT", folder.parent / "kit")
+    (folder.parent / "kit/infra").mkdir(parents=True)
+    folder.rename(folder.parent / "kit/infra/gcp")
+    monkeypatch.setenv("LASTS", "apply")
+    monkeypatch.setattr(
+        terraform, "_heard", lambda process, printed, _: heard(process, printed, stopping("at work"))
+    )
+    assert main(["infra", "--project", str(place), "--cloud", "gcp", "--live", "--yes"]) == 130
+    told = capsys.readouterr().err
+    assert (
+        "Terraform has ended what it was making in project slipway-tests, and the same command again" in told
+    )
+    assert "waits for it" not in told
 
 
 # Of what the tool itself can make, without any provider.
@@ -184,3 +238,40 @@ def test_without_a_tool_one_sentence_says_what_to_install(settings, folder, aske
     monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
     with pytest.raises(CloudError, match="neither terraform nor tofu is installed"):
         terraform.check(settings, Wish(folder, {}))
+
+
+SLOW = """
+resource "terraform_data" "first" {
+  provisioner "local-exec" {
+    command = "echo at work; sleep 1"
+  }
+}
+
+resource "terraform_data" "second" {
+  depends_on = [terraform_data.first]
+}
+"""
+
+
+@pytest.mark.skipif(not shutil.which("terraform"), reason="there is no Terraform here")
+def test_terraform_itself_is_stopped_without_its_lock_and_goes_on_where_it_was(
+    settings, tmp_path, monkeypatch
+):
+    for name in [one for one in os.environ if one.startswith(clients.OVERRIDE)]:
+        monkeypatch.delenv(name)
+    folder = tmp_path / "gcp"
+    folder.mkdir()
+    (folder / "main.tf").write_text(BUILT_IN + SLOW)
+    found = drafted(settings, folder, deployers="user:ann@example.com")
+
+    def stop(line):
+        if line.endswith("at work"):
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        terraform.carry_out(settings, found, stop)
+    assert [path.name for path in (folder / "state").glob("*lock*")] == []
+    rest = drafted(settings, folder)
+    assert "second" in {one.resource.name for one in rest.changes}
+    terraform.carry_out(settings, rest, lambda _: None)
+    assert drafted(settings, folder).changes == ()

@@ -77,6 +77,9 @@ class AwsRegistry:
     def state(self, build: dict[str, Any]) -> str:
         return str(build["buildStatus"])
 
+    def stop(self, build: dict[str, Any]) -> None:
+        self._codebuild.stop_build(id=build["id"])
+
     def without_builder(self) -> None:
         self._codebuild.delete_project(name=PROJECT)
 
@@ -111,6 +114,9 @@ class GcpRegistry:
         return {"SUCCESS": "SUCCEEDED", "CANCELLED": "STOPPED", "FAILURE": "FAILED"}.get(
             build["status"], build["status"]
         )
+
+    def stop(self, build: dict[str, Any]) -> None:
+        self._call("POST", f"builds/{build['id']}:cancel", json={})
 
     def without_builder(self) -> None:
         self._call("DELETE", "repositories/slipway")

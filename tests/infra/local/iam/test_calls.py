@@ -3,6 +3,7 @@
 from functools import cache
 
 import pytest
+from botocore.config import Config
 from botocore.session import get_session
 
 from infra.local.iam import calls, demands
@@ -21,9 +22,9 @@ SIGNING = {
 
 @cache
 def client_of(service):
-    made = get_session().create_client(
-        service, region_name=REGION, aws_access_key_id="a", aws_secret_access_key="b"
-    )
+    keys = {"aws_access_key_id": "a", "aws_secret_access_key": "b"}
+    aws = Config(ignore_configured_endpoint_urls=True)  # whatever address another test has set
+    made = get_session().create_client(service, region_name=REGION, config=aws, **keys)
     made.meta.events.register("before-send", lambda request, **_: _stop(request))
     return made
 
@@ -236,6 +237,12 @@ def test_instance_types_and_tags_are_for_conditions():
         ),
         ("pricing", "GetProducts", {"ServiceCode": "AmazonSageMaker"}, [("pricing:GetProducts", "*")]),
         ("resourcegroupstaggingapi", "GetResources", {}, [("tag:GetResources", "*")]),
+        (
+            "service-quotas",
+            "ListServiceQuotas",
+            {"ServiceCode": "sagemaker"},
+            [("servicequotas:ListServiceQuotas", "*")],
+        ),
         ("iam", "GetRole", {"RoleName": "r"}, [("iam:GetRole", f"arn:aws:iam::{ACCOUNT}:role/r")]),
         ("sts", "GetCallerIdentity", {}, []),
     ],

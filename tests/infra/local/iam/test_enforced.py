@@ -70,6 +70,7 @@ def test_s3_s_refusal_has_the_resource_in_quotes(acting):
         ("application-autoscaling", "describe_scalable_targets", {"ServiceNamespace": "sagemaker"}, "", 400),
         ("budgets", "describe_budgets", {"AccountId": ACCOUNT}, "AccessDeniedException", 400),
         ("pricing", "get_products", {"ServiceCode": "AmazonSageMaker"}, "AccessDeniedException", 400),
+        ("service-quotas", "list_service_quotas", {"ServiceCode": "sagemaker"}, "AccessDeniedException", 400),
         ("sagemaker-runtime", "invoke_endpoint", {"EndpointName": "e", "Body": b""}, "", 403),
     ],
 )
