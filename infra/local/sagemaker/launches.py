@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Collection
 
-from infra.local.cloud import Cloud
+from infra.local.cloud import Caller, Cloud
 from infra.local.containers import stop_all
 from infra.local.sagemaker import fleets
 from infra.local.sagemaker.containers import Container, StartFailed
@@ -79,6 +79,13 @@ class Launches:
         pooled = [group.pool.close() for group in fleet.values() if group.pool]
         self.retire(fleets.containers_of(fleet).union(*pooled))
 
+    def retire_rest(self, caller: Caller, endpoint: str) -> None:
+        """Ends what an earlier change of the endpoint has not ended yet, and waits for it."""
+        place = (caller.account, caller.region, endpoint)
+        with self._lock:
+            rest = [one for one in self._live if _place(one) == place]
+        self.retire(rest)
+
     def close(self) -> None:
         """Stops every container side by side and waits; none is started any more."""
         with self._lock:
@@ -107,3 +114,8 @@ class Launches:
     def _forget(self, containers: Collection[Container]) -> None:
         with self._lock:
             self._live.difference_update(containers)
+
+
+def _place(container: Container) -> tuple[str, str, str]:
+    spec = container.spec
+    return spec.caller.account, spec.caller.region, spec.owner.name

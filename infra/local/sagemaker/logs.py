@@ -43,6 +43,8 @@ class LogStream:
         event = {"timestamp": int(time.time() * 1000), "message": line or " "}
         with self._changed:
             self._changed.wait_for(self._has_room)
+            if self._closed:
+                return
             self._lines.append(event)
             self._size += len(line)
             self._written += 1
@@ -56,16 +58,16 @@ class LogStream:
 
     def close(self) -> None:
         """Puts what is left and ends; later lines are dropped."""
-        self.flush()
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+        self.flush()
 
     def _ship(self) -> None:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._lines or self._closed)
-                if self._closed:
+                if not self._lines:
                     return
                 is_full = len(self._lines) >= BATCH_EVENTS or self._size >= BATCH_BYTES
             time.sleep(0 if is_full else GATHER_S)

@@ -80,10 +80,11 @@ class Rollouts:
         self._launches.retire(fleets.containers_of(endpoint.fleet) - fleets.containers_of(fleet))
 
     def delete(self, endpoint: Endpoint) -> None:
-        """Deleting, then gone."""
+        """Deleting, then gone, and no container of it is left: one would make its log group again."""
         mixed = endpoint.pending.fleet if endpoint.pending else {}  # after a rollback that failed
         self._launches.retire_fleet(endpoint.fleet)
         self._launches.retire_fleet(mixed)
+        self._launches.retire_rest(endpoint.caller, endpoint.name)
         with contextlib.suppress(AwsError):  # somebody removed moto's record: nothing is left to do
             self._cloud.moto(endpoint.caller, "DeleteEndpoint", {"EndpointName": endpoint.name})
         self._move(endpoint, "")

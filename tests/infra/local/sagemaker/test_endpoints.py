@@ -112,6 +112,23 @@ def test_delete_endpoint_goes_through_deleting_and_leaves_no_process(cloud):
     assert "asked to stop" in cloud.log_of(name)
 
 
+def test_what_an_update_has_not_ended_yet_is_gone_with_the_endpoint(cloud):
+    """It would write to its log once more, and so make the log group that was deleted after the endpoint."""
+    name = cloud.served()
+    seen = cloud.invoke(name)
+    busy = threading.Thread(target=lambda: cloud.invoke(name, {"sleep": 1.5}))
+    busy.start()
+    time.sleep(0.1)
+    cloud.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=cloud.config(cloud.model()))
+    cloud.settled(name, "InService")
+    assert busy.is_alive()
+    cloud.sagemaker.delete_endpoint(EndpointName=name)
+    cloud.sagemaker.get_waiter("endpoint_deleted").wait(EndpointName=name, WaiterConfig=SOON)
+    with pytest.raises(ProcessLookupError):
+        __import__("os").kill(seen["pid"], 0)
+    busy.join()
+
+
 def test_update_endpoint_serves_the_old_version_until_the_new_one_is_healthy(cloud):
     old = cloud.config(cloud.model({"VERSION": "old"}))
     new = cloud.config(cloud.model({"VERSION": "new", "START_S": "0.5"}))

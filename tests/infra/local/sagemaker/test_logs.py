@@ -113,6 +113,20 @@ def test_flush_does_not_wait_for_lines_written_after_it():
     stream.close()
 
 
+def test_a_line_after_the_end_is_dropped_and_waited_for_by_nobody(monkeypatch):
+    monkeypatch.setattr(logs, "FLUSH_S", 5.0)
+    account = Account()
+    stream = LogStream(account, CALLER, "group", "stream")
+    stream.write("last words")
+    stream.close()
+    stream.write("from the grave")
+    began = time.monotonic()
+    stream.flush()
+    stream.close()
+    assert time.monotonic() - began < 4
+    assert lines_of(account) == ["last words"]
+
+
 def test_a_call_that_fails_loses_its_lines_but_not_the_next_ones(caplog):
     account = Account()
     account.made = True

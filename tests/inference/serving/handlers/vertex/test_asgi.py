@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 
-from inference.serving.handlers import Call
+import pytest
+
+from inference.serving.handlers import Call, standins
+from inference.serving.handlers.vertex import web
 from inference.serving.handlers.vertex.asgi import Loops
+
+
+@pytest.fixture(autouse=True)
+def fastapi(monkeypatch):
+    """FastAPI is there, or what stands in for it, as where a Predictor is loaded."""
+    monkeypatch.setattr(sys, "meta_path", sys.meta_path[:])
+    standins.offer("fastapi", web.MODULES)
 
 
 class Echo:
