@@ -104,7 +104,7 @@ def test_a_large_body_is_received_in_its_place_and_its_array_lies_there():
         takers = [served([request], 1) for _ in range(3)]
     finally:
         tracemalloc.stop()
-    # Far less than two of it. The least of three: a thread that another test left may make something meanwhile.
+    # Far less than two of it. The least of three: a thread that another test left may be at work meanwhile.
     assert len(file.getvalue()) <= min(taker.took for taker in takers) < 1.5 * len(request)
     body = takers[0].taken[0].body
     found = codecs.decode(body, media.ContentType(media.NPY)).instances
