@@ -1,4 +1,4 @@
-"""Who runs: our server, the two limits, and the peers. A new one is a row here, a program in apps/, and a
+"""Who runs: our server, the limits, and the peers. A new one is a row here, a program in apps/, and a
 requirements file in peers/requirements/."""
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class Kind(Enum):
 class Server:
     """A server to measure: `words` go to its environment's Python, with {port} and {workers} filled in.
 
+    `predicts` is whether it has the handler's predictions, which are checked before it is measured.
     `kit` is the checkout whose runtime is run, `model` a folder instead of the workload's own: ours alone.
     """
 
@@ -46,6 +47,7 @@ class Server:
     ping: str = "/ping"
     route: str = "/invocations"
     form: str = "instances"
+    predicts: bool = True
     variables: Mapping[str, str] = field(default_factory=dict)
     kit: Path | None = None
     model: Path | None = None
@@ -62,12 +64,17 @@ def standard(kit: Path = ROOT) -> list[Server]:
     own = ours(kit)
     cached = {**own.variables, "SLIPWAY_CACHE": CACHED}
     return [
-        Server("echo-1", Kind.LIMIT, "echo", ("-m", f"{_APPS}.echo", "1"), _WITHOUT_MODEL),
-        Server("echo-2", Kind.LIMIT, "echo", ("-m", f"{_APPS}.echo", "2"), _WITHOUT_MODEL),
+        *(_echo(workers) for workers in ("1", "2")),
+        Server("socket-loop", Kind.LIMIT, "slipway", ("-m", f"{_APPS}.socket_loop"), ("image",)),
         own,
         replace(own, name="slipway-cache", kind=Kind.VARIANT, workloads=("zipf",), variables=cached),
         *_peers(),
     ]
+
+
+def _echo(workers: str) -> Server:
+    words = ("-m", f"{_APPS}.echo", workers)
+    return Server(f"echo-{workers}", Kind.LIMIT, "echo", words, _WITHOUT_MODEL, predicts=False)
 
 
 def _peers() -> list[Server]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from bench.serving.results import Results, Run, Window
 
-SHIPPED, LIMITS = "slipway", ("echo-1", "echo-2")
+SHIPPED, LIMITS, RECEIVING = "slipway", ("echo-1", "echo-2"), "socket-loop"
 BUSY = 32  # connections
 
 
@@ -77,6 +77,10 @@ def _encoder(results: Results) -> Iterator[Goal]:
 
 def _image(results: Results) -> Iterator[Goal]:
     yield from _of_bare(results, "image", 0.85)
+    own, receiving = results.run(SHIPPED, "image"), results.run(RECEIVING, "image")
+    if own and receiving:
+        rate = best_rate(own) / best_rate(receiving)
+        yield Goal("image: of the bare loop's rate where it receives its pictures", rate, 0.85)
 
 
 def _of_bare(results: Results, workload: str, bound: float) -> Iterator[Goal]:

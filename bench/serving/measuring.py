@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from bench.serving import load, processes, running
-from bench.serving.contestants import Kind, Server
+from bench.serving.contestants import Server
 from bench.serving.load import Target
 from bench.serving.peers import environments
 from bench.serving.results import Run, Window
@@ -101,7 +101,7 @@ def _question(trial: Trial, body: bytes) -> Question:
 def _under_load(run: Run, trial: Trial, cold: Sequence[float]) -> Run:
     with running.started(trial.server, trial.asked.prepared, trial.place) as process:
         last = _first_answer(process, trial)
-        if trial.server.kind is not Kind.LIMIT:
+        if trial.server.predicts:
             check(process, trial)
         load.drive(_target(process, trial), WARM_CONNECTIONS, min(WARM_S, trial.plan.seconds))
         windows, memory = [], 0

@@ -24,7 +24,7 @@ OTHER = 0  # any other status
 # Written by the event loop alone, by the model's thread alone: a place with two writers would lose a step.
 FIELDS = (
     *("pid", "beat", "ready", "failed", "submitted", "withdrawn", "begun", "ended", "hits", "misses"),
-    *("taken", "since", "shared_hits", "shared_misses", "shared_failures", "shared_unkept"),
+    *("taken", "since", "connections", "shared_hits", "shared_misses", "shared_failures", "shared_unkept"),
 )
 _SUBMITTED, _WITHDRAWN, _TAKEN = map(FIELDS.index, ("submitted", "withdrawn", "taken"))
 _STEP = len(SECONDS) + 2  # the buckets, the one above them, and the sum
@@ -86,6 +86,7 @@ class Slot:
     hits, misses = _Field(), _Field()  # of the cache
     # Of the one that servers share: looks by how they ended, and answers that it did not take.
     shared_hits, shared_misses, shared_failures, shared_unkept = _Field(), _Field(), _Field(), _Field()
+    connections = _Field()  # that it has open
     since = _Field()  # when the model's thread began the call that it is in; 0 where it is in none
 
     def __init__(self, board: Board, numbers: memoryview[float]) -> None:
@@ -103,9 +104,15 @@ class Slot:
         """How many requests on the predict route it has not answered yet."""
         return int(self.begun - self.ended)
 
+    @property
+    def has_more_than_another(self) -> bool:
+        """Whether another worker that answers has fewer connections. False for who does not answer itself."""
+        mine = self.connections if self.ready else 0.0
+        return any(other.connections < mine for other in self.board.slots if other.ready)
+
     def clear(self) -> None:
         """Forget what its worker was at, which has died; the counters go on."""
-        self.pid = self.beat = self.ready = self.since = self.failed = 0.0
+        self.pid = self.beat = self.ready = self.since = self.failed = self.connections = 0.0
         self.taken = self.submitted - self.withdrawn
         self.ended = self.begun
 

@@ -203,5 +203,12 @@ class Service:
         """The answer to a whole call; None where `call.answer` will be called with it. Raises a Refusal."""
         raise NotImplementedError
 
+    def connected(self, count: int) -> None:
+        """Hear how many connections are open now."""
+
+    def leaves_next(self) -> bool:
+        """Whether another process shall have the next connection, if it takes it soon."""
+        return False
+
     def end(self, call: Call) -> None:
         """Hear how a call that was begun has ended, by its status; CLIENT_GONE without an answer."""

@@ -17,6 +17,9 @@ from inference.serving.http.wire import Wire
 from inference.serving.settings import Settings
 
 LAST_ANSWERS_S = 2.0
+# How long a connection is left to a process that has fewer: one that hangs, or whose handler keeps the
+# interpreter to itself, does not come.
+_LEFT_S = 0.005
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _BUSY = (ConnectionAbortedError, BlockingIOError, InterruptedError)
 
@@ -32,6 +35,7 @@ class Front:
 
     def __init__(self, settings: Settings, listening: socket.socket, service: Service) -> None:
         limits = Limits(settings.max_body, settings.header_timeout_s, settings.body_timeout_s)
+        self._service = service
         self._wire = Wire(service, limits)
         self._loop = asyncio.get_running_loop()
         self._listening = listening
@@ -53,7 +57,7 @@ class Front:
         For the last process that has the socket: whoever waits there when it closes would be reset.
         """
         self._listening.listen(0)
-        while self._welcome():
+        while self._take_in():
             pass
         with contextlib.suppress(OSError):  # where the system does not know this for a socket that listens
             self._listening.shutdown(socket.SHUT_RDWR)
@@ -68,9 +72,25 @@ class Front:
             await asyncio.sleep(0.01)
         self._wire.abort()
 
-    def _welcome(self) -> bool:
+    def _welcome(self) -> None:
+        """Take in whoever waits for longest, but for one that another process shall have.
+
+        Clients keep their connections for long: where all processes took what they could, one of them had
+        everything to do, and the others nothing.
+        """
+        if self._service.leaves_next():
+            self._loop.remove_reader(self._listening)
+            self._loop.call_later(_LEFT_S, self._look_again)
+        else:
+            self._take_in()
+
+    def _look_again(self) -> None:
+        if self._accepting:
+            self._take_in()
+            self._loop.add_reader(self._listening, self._welcome)
+
+    def _take_in(self) -> bool:
         """Take in whoever waits for longest; whether there was anyone."""
-        # One at a time: who is busy comes late to the next one, and another process takes it.
         try:
             connection, _ = self._listening.accept()
         except _BUSY:
@@ -83,11 +103,15 @@ class Front:
         connection.setblocking(False)
         task = self._loop.create_task(self._loop.connect_accepted_socket(self._wire.connection, connection))
         self._welcomes.add(task)
+        self._wire.coming += 1
+        self._wire.count()
         task.add_done_callback(self._welcomed)
         return True
 
     def _welcomed(self, task: asyncio.Task[object]) -> None:
         self._welcomes.discard(task)
+        self._wire.coming -= 1
+        self._wire.count()
         if not task.cancelled():
             task.exception()  # a client that has left already
 

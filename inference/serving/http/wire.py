@@ -44,6 +44,7 @@ class Wire:
         self.service = service
         self.limits = limits
         self.connections: set[Connection] = set()
+        self.coming = 0  # accepted, and not among them yet
         # For all: what is read into it has been used when the next read begins.
         self.wide = memoryview(bytearray(_READ_BODY))
         self.narrow = self.wide[:_READ]
@@ -54,6 +55,10 @@ class Wire:
     def connection(self) -> Connection:
         """A new connection's protocol."""
         return Connection(self)
+
+    def count(self) -> None:
+        """Tell the service how many there are."""
+        self.service.connected(len(self.connections) + self.coming)
 
     def close_idle(self) -> None:
         """Close the connections on which nothing is asked."""
@@ -123,6 +128,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._wire.connections.discard(self)
+        self._wire.count()
         self._stopped = True
         for call in (self._current, *self._calls, self._receiving):
             if call is not None:
@@ -154,12 +160,9 @@ class Connection(asyncio.BufferedProtocol):
         else:
             if self._receiving is not None or self._in_headers:
                 self._check_size()
-                self._wait_for_rest()
-
-    def _wait_for_rest(self) -> None:
-        call = self._receiving
-        if call is not None and call.missing > _READ and not self._stopped:
-            self._room = call.rest()
+                call = self._receiving
+                if call is not None and call.missing > _READ and not self._stopped:
+                    self._room = call.rest()  # the rest of its body has a place of its own
 
     def _fill(self, room: memoryview, count: int) -> None:
         assert self._receiving is not None

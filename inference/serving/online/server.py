@@ -88,6 +88,14 @@ class Service(calls.Service):
         answer: Reply | None = call.route(call)
         return answer
 
+    def connected(self, count: int) -> None:
+        """Let the other workers know."""
+        self._slot.connections = count
+
+    def leaves_next(self) -> bool:
+        """Whether another worker has fewer."""
+        return self._slot.has_more_than_another
+
     def end(self, call: Call) -> None:
         """Count how a call on the predict route ended."""
         if call.counted:

@@ -64,6 +64,18 @@ def test_the_others_are_held_against_the_bare_loop_loading_litserve_and_ourselve
     }
 
 
+def test_pictures_are_held_against_a_loop_that_receives_them_too() -> None:
+    everything = found(
+        run("slipway", "ours", "image", rate=95),
+        run("socket-loop", "limit", "image", rate=100),
+        bare=(Bare("image", 2, 4, 200, 1, 0),),
+    )
+    assert met(everything) == {
+        "image: of the bare loop's rate": (0.475, False),
+        "image: of the bare loop's rate where it receives its pictures": (0.95, True),
+    }
+
+
 def test_a_server_without_answers_is_compared_with_nothing() -> None:
     silent = run("litserve", "peer", rate=0)
     absent = Run("bentoml", "peer", "tiny", failure="not installed")

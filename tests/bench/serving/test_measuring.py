@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from bench.serving import limits, running
 from bench.serving.contestants import ROOT, Kind, Server, standard, variant
-from bench.serving.measuring import Asked, Plan, Trial, agrees, measured, numbers
+from bench.serving.measuring import Asked, Plan, Trial, agrees, check, measured, numbers
 from bench.serving.peers import environments
-from bench.serving.running import Failed, Place
-from bench.serving.workloads import WORKLOADS, Bodies, Prepared
+from bench.serving.running import Failed, Place, Question
+from bench.serving.workloads import NPY, WORKLOADS, Bodies, Prepared, prepare, read_bodies
 
 PLAN = Plan((1,), seconds=1, rounds=1, starts=1, patience_s=0)
 ANSWERING = """\
@@ -49,6 +50,18 @@ def test_a_server_that_answers_something_else_is_out(tmp_path: Path) -> None:
 def test_a_server_that_ends_is_a_row_with_its_last_words(tmp_path: Path) -> None:
     run = measured(trial(tmp_path, ("-c", "import sys; sys.exit('no such model')")))
     assert run.failure == "ended with status 1: no such model"
+
+
+def test_the_loop_behind_a_socket_answers_as_the_handler_does(tmp_path: Path) -> None:
+    """It is a limit that works: `check` asks it for pictures, eight at once."""
+    place = Place(tmp_path, tmp_path, 2)
+    (tmp_path / environments.OURS).symlink_to(Path(sys.prefix))
+    (row,) = (server for server in standard() if server.name == "socket-loop")
+    asked = limits.asked(prepare(WORKLOADS["image"], Path, tmp_path), place)
+    with running.started(row, asked.prepared, place) as process:
+        body = read_bodies(asked.prepared.bodies["instances"], 1)[0]
+        running.first_answer(process, row.ping, Question(row.route, body, NPY))
+        check(process, Trial(row, asked, PLAN, place))
 
 
 def test_an_environment_that_is_not_there_is_a_row_with_what_makes_it(tmp_path: Path) -> None:

@@ -28,6 +28,23 @@ def test_counters_outlive_a_worker_and_what_it_was_at_does_not():
     assert slot.statuses() == {200: 1}
 
 
+def test_connections_are_compared_with_those_of_workers_that_answer():
+    board = Board(3)
+    mine, other, supervisor = board.slots
+    mine.connections, other.connections = 3, 2
+    assert not mine.has_more_than_another  # neither is ready yet
+    mine.ready = 1
+    assert not mine.has_more_than_another
+    other.ready = 1
+    assert mine.has_more_than_another
+    assert not other.has_more_than_another
+    assert not supervisor.has_more_than_another
+    other.connections = 3
+    assert not mine.has_more_than_another
+    mine.clear()
+    assert (mine.connections, other.has_more_than_another) == (0, False)
+
+
 def test_metrics_are_the_sum_over_all_workers():
     board = Board(2)
     for slot in board.slots:

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from collections import Counter
 
 import pytest
 from waiting import is_alive
@@ -42,6 +43,25 @@ def test_as_many_processes_answer_as_asked_for(serve, until, count):
     served = serve(PID, SLIPWAY_WORKERS=str(count)).wait_ready()
     assert len(workers(served, count, until)) == count
     assert served.process.pid not in workers(served, count, until)
+
+
+def test_connections_that_stay_are_shared_out(serve, until):
+    """One worker with all of them would have all the work: so it was, more often than not."""
+    served = serve(PID, SLIPWAY_WORKERS="2").wait_ready()
+    found = workers(served, 2, until)
+    clients = [http.client.HTTPConnection("127.0.0.1", served.port, timeout=10) for _ in range(200)]
+    late, answered = found.pop(), Counter()
+    os.kill(late, signal.SIGSTOP)
+    for client in clients:
+        client.connect()
+    time.sleep(0.2)
+    os.kill(late, signal.SIGCONT)
+    for client in clients:
+        client.request("POST", "/invocations", b"[1]", {"Content-Type": "application/json"})
+        answered.update(client.getresponse().read().strip(b"[]").split(b","))
+        client.close()
+    # Half of them, but for those that were taken because the other one did not come.
+    assert answered[b"%d" % late] >= 20, answered
 
 
 def test_a_handler_that_cannot_be_forked_has_one_worker_unless_more_are_asked_for(serve, until):
