@@ -27,6 +27,8 @@ FIELDS = (
     *("taken", "since", "connections", "shared_hits", "shared_misses", "shared_failures", "shared_unkept"),
 )
 _SUBMITTED, _WITHDRAWN, _TAKEN = map(FIELDS.index, ("submitted", "withdrawn", "taken"))
+# By so many connections workers may differ: to be exact would make all of them wait for one another.
+_ALIKE = 2
 _STEP = len(SECONDS) + 2  # the buckets, the one above them, and the sum
 _PLACES = len(FIELDS) + len(STATUSES) + 1 + len(PHASES) * _STEP + len(SIZES) + 2
 
@@ -106,8 +108,9 @@ class Slot:
 
     @property
     def has_more_than_another(self) -> bool:
-        """Whether another worker that answers has fewer connections. False for who does not answer itself."""
-        mine = self.connections if self.ready else 0.0
+        """Whether another worker that answers has fewer connections, and not just one or two. False for who
+        does not answer itself."""
+        mine = self.connections - _ALIKE if self.ready else 0.0
         return any(other.connections < mine for other in self.board.slots if other.ready)
 
     def clear(self) -> None:

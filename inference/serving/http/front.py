@@ -19,7 +19,7 @@ from inference.serving.settings import Settings
 LAST_ANSWERS_S = 2.0
 # How long a connection is left to a process that has fewer: one that hangs, or whose handler keeps the
 # interpreter to itself, does not come.
-_LEFT_S = 0.005
+_LEFT_S, _LOOK_EVERY_S = 0.005, 0.001
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _BUSY = (ConnectionAbortedError, BlockingIOError, InterruptedError)
 
@@ -80,14 +80,21 @@ class Front:
         """
         if self._service.leaves_next():
             self._loop.remove_reader(self._listening)
-            self._loop.call_later(_LEFT_S, self._look_again)
+            self._look_again(self._loop.time() + _LEFT_S)
         else:
             self._take_in()
 
-    def _look_again(self) -> None:
-        if self._accepting:
-            self._take_in()
+    def _look_again(self, last: float) -> None:
+        """Come back once it is this process's turn; at the last, take in whoever is still there."""
+        if not self._accepting:
+            return
+        late = self._loop.time() >= last
+        if late or not self._service.leaves_next():
             self._loop.add_reader(self._listening, self._welcome)
+            if late:
+                self._take_in()
+        else:
+            self._loop.call_later(_LOOK_EVERY_S, self._look_again, last)
 
     def _take_in(self) -> bool:
         """Take in whoever waits for longest; whether there was anyone."""

@@ -31,7 +31,7 @@ def test_counters_outlive_a_worker_and_what_it_was_at_does_not():
 def test_connections_are_compared_with_those_of_workers_that_answer():
     board = Board(3)
     mine, other, supervisor = board.slots
-    mine.connections, other.connections = 3, 2
+    mine.connections, other.connections = 5, 2
     assert not mine.has_more_than_another  # neither is ready yet
     mine.ready = 1
     assert not mine.has_more_than_another
@@ -39,7 +39,7 @@ def test_connections_are_compared_with_those_of_workers_that_answer():
     assert mine.has_more_than_another
     assert not other.has_more_than_another
     assert not supervisor.has_more_than_another
-    other.connections = 3
+    other.connections = 3  # two more are as good as none
     assert not mine.has_more_than_another
     mine.clear()
     assert (mine.connections, other.has_more_than_another) == (0, False)
