@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.serving import processes
 from bench.serving.apps import handling
 
 # The bare loop does most with so many pictures of 600 KB at once: more do not stay in the processor's cache.
@@ -132,6 +133,7 @@ def main() -> None:
     predict = handling.loaded()
     for _ in range(handling.WORKERS - 1):
         if not os.fork():
+            processes.end_with_parent()
             break
     serve(listener, predict)
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from waiting import is_alive, until
 
 from bench.serving import limits, running
 from bench.serving.contestants import ROOT, Kind, Server, standard, variant
@@ -62,6 +63,13 @@ def test_the_loop_behind_a_socket_answers_as_the_handler_does(tmp_path: Path) ->
         body = read_bodies(asked.prepared.bodies["instances"], 1)[0]
         running.first_answer(process, row.ping, Question(row.route, body, NPY))
         check(process, Trial(row, asked, PLAN, place))
+        workers = [pid for pid in _children(process.process.pid) if is_alive(pid)]
+    assert len(workers) == 1
+    until(lambda: not is_alive(workers[0]))
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def test_an_environment_that_is_not_there_is_a_row_with_what_makes_it(tmp_path: Path) -> None:
